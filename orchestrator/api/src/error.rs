@@ -1,0 +1,265 @@
+//! Errors as the wire knows them: every failure of a request becomes a `Status` here and nowhere else.
+
+use crate::field::FieldError;
+use serde_json::{Value, json};
+use std::fmt;
+
+/// `metav1.StatusReason` with its HTTP code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // the names are Kubernetes' own
+pub enum Reason {
+    BadRequest,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    NotAcceptable,
+    AlreadyExists,
+    Conflict,
+    Expired,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+    Invalid,
+    TooManyRequests,
+    InternalError,
+    ServiceUnavailable,
+    Timeout,
+}
+
+impl Reason {
+    /// The HTTP status code that goes with the reason.
+    pub fn code(self) -> u16 {
+        match self {
+            Reason::BadRequest => 400,
+            Reason::Unauthorized => 401,
+            Reason::Forbidden => 403,
+            Reason::NotFound => 404,
+            Reason::MethodNotAllowed => 405,
+            Reason::NotAcceptable => 406,
+            Reason::AlreadyExists | Reason::Conflict => 409,
+            Reason::Expired => 410,
+            Reason::RequestEntityTooLarge => 413,
+            Reason::UnsupportedMediaType => 415,
+            Reason::Invalid => 422,
+            Reason::TooManyRequests => 429,
+            Reason::InternalError => 500,
+            Reason::ServiceUnavailable => 503,
+            Reason::Timeout => 504,
+        }
+    }
+}
+
+/// One entry of `status.details.causes`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Machine-readable, e.g. `FieldValueInvalid`.
+    pub reason: String,
+    /// Human-readable.
+    pub message: String,
+    /// The field's path, e.g. `spec.containers[0].name`; empty where there is none.
+    pub field: String,
+}
+
+/// A failed request. `Display` is the message that the client reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Inner {
+    reason: Reason,
+    message: String,
+    group: String,
+    kind: String,
+    name: String,
+    causes: Vec<Cause>,
+    retry_after_seconds: Option<u32>,
+}
+
+impl Error {
+    /// An error of `reason` that concerns no object in particular.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Error {
+        Error(Box::new(Inner {
+            reason,
+            message: message.into(),
+            group: String::new(),
+            kind: String::new(),
+            name: String::new(),
+            causes: Vec::new(),
+            retry_after_seconds: None,
+        }))
+    }
+
+    fn about(reason: Reason, resource: &str, name: &str, message: String) -> Error {
+        let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
+        let mut error = Error::new(reason, message);
+        error.0.group = group.into();
+        error.0.kind = plural.into();
+        error.0.name = name.into();
+        error
+    }
+
+    /// 404 for an object; `resource` is `pods` or `deployments.apps`.
+    pub fn not_found(resource: &str, name: &str) -> Error {
+        Error::about(Reason::NotFound, resource, name, format!("{resource} {name:?} not found"))
+    }
+
+    /// 404 for a path that the server does not serve.
+    pub fn no_such_path() -> Error {
+        Error::new(Reason::NotFound, "the server could not find the requested resource")
+    }
+
+    /// 409: the name is taken.
+    pub fn already_exists(resource: &str, name: &str) -> Error {
+        Error::about(Reason::AlreadyExists, resource, name, format!("{resource} {name:?} already exists"))
+    }
+
+    /// 409 with the given explanation.
+    pub fn conflict(resource: &str, name: &str, why: &str) -> Error {
+        let message = format!("Operation cannot be fulfilled on {resource} {name:?}: {why}");
+        Error::about(Reason::Conflict, resource, name, message)
+    }
+
+    /// 409: the object changed since the client read it.
+    pub fn modified(resource: &str, name: &str) -> Error {
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
+        Error::conflict(resource, name, why)
+    }
+
+    /// 409 of server-side apply: `causes` name the managers and the fields.
+    pub fn apply_conflict(message: impl Into<String>, causes: Vec<Cause>) -> Error {
+        let mut error = Error::new(Reason::Conflict, message);
+        error.0.causes = causes;
+        error
+    }
+
+    /// 422: `kind` is the kind's name (`Pod`), `group` its API group.
+    pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Error {
+        let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let list = if text.len() == 1 { text[0].clone() } else { format!("[{}]", text.join(", ")) };
+        let mut error = Error::new(Reason::Invalid, format!("{kind} {name:?} is invalid: {list}"));
+        error.0.group = group.into();
+        error.0.kind = kind.into();
+        error.0.name = name.into();
+        error.0.causes = errors.iter().map(FieldError::cause).collect();
+        error
+    }
+
+    /// 400 with the given message.
+    pub fn bad_request(message: impl Into<String>) -> Error {
+        Error::new(Reason::BadRequest, message)
+    }
+
+    /// 403 for an object: `pods "x" is forbidden: WHY`.
+    pub fn forbidden(resource: &str, name: &str, why: &str) -> Error {
+        let subject = if name.is_empty() { resource.to_string() } else { format!("{resource} {name:?}") };
+        Error::about(Reason::Forbidden, resource, name, format!("{subject} is forbidden: {why}"))
+    }
+
+    /// 410: the revision that the client asked for was compacted away.
+    pub fn expired(message: impl Into<String>) -> Error {
+        Error::new(Reason::Expired, message)
+    }
+
+    /// 500; `message` must hold nothing that a client should not read.
+    pub fn internal(message: impl Into<String>) -> Error {
+        Error::new(Reason::InternalError, format!("Internal error occurred: {}", message.into()))
+    }
+
+    /// Adds a `Retry-After`, in seconds.
+    pub fn retry_after(mut self, seconds: u32) -> Error {
+        self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The machine-readable reason.
+    pub fn reason(&self) -> Reason {
+        self.0.reason
+    }
+
+    /// The HTTP status code.
+    pub fn code(&self) -> u16 {
+        self.0.reason.code()
+    }
+
+    /// Seconds after which a client may try again.
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        self.0.retry_after_seconds
+    }
+
+    /// The details' causes.
+    pub fn causes(&self) -> &[Cause] {
+        &self.0.causes
+    }
+
+    /// The `metav1.Status` object that is sent.
+    pub fn status(&self) -> Value {
+        let inner = &*self.0;
+        let mut details = serde_json::Map::new();
+        for (key, text) in [("name", &inner.name), ("group", &inner.group), ("kind", &inner.kind)] {
+            if !text.is_empty() {
+                details.insert(key.into(), text.as_str().into());
+            }
+        }
+        if !inner.causes.is_empty() {
+            details.insert("causes".into(), inner.causes.iter().map(Cause::value).collect());
+        }
+        if let Some(seconds) = inner.retry_after_seconds {
+            details.insert("retryAfterSeconds".into(), seconds.into());
+        }
+        let mut status = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": inner.message, "reason": format!("{:?}", inner.reason), "code": self.code(),
+        });
+        if !details.is_empty() {
+            status["details"] = details.into();
+        }
+        status
+    }
+}
+
+impl Cause {
+    fn value(&self) -> Value {
+        let mut cause = json!({ "reason": self.reason, "message": self.message });
+        if !self.field.is_empty() {
+            cause["field"] = self.field.as_str().into();
+        }
+        cause
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_kubernetes_own() {
+        let error = Error::not_found("deployments.apps", "web");
+        assert_eq!(error.to_string(), r#"deployments.apps "web" not found"#);
+        assert_eq!(error.status()["details"], json!({"name": "web", "group": "apps", "kind": "deployments"}));
+        assert_eq!(error.code(), 404);
+    }
+
+    #[test]
+    fn several_field_errors_stand_in_brackets() {
+        let errors = [
+            FieldError::required("spec.containers", ""),
+            FieldError::invalid("spec.replicas", &json!(-1), "must be greater than or equal to 0"),
+        ];
+        let error = Error::invalid("apps", "Deployment", "web", &errors);
+        assert_eq!(
+            error.to_string(),
+            "Deployment \"web\" is invalid: [spec.containers: Required value, \
+             spec.replicas: Invalid value: -1: must be greater than or equal to 0]"
+        );
+        assert_eq!(error.status()["details"]["causes"][1]["reason"], "FieldValueInvalid");
+    }
+}

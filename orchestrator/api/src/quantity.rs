@@ -1,0 +1,196 @@
+//! `resource.Quantity`: decimal numbers with SI or binary suffixes.
+
+use std::fmt;
+use std::str::FromStr;
+
+const NANOS: i128 = 1_000_000_000;
+
+/// The suffix family that a quantity was written with and is printed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    DecimalSi,
+    BinarySi,
+    DecimalExponent,
+}
+
+/// An amount, exact to a thousand-millionth, rounded up beyond that as Kubernetes does.
+#[derive(Clone, Copy, Debug)]
+pub struct Quantity {
+    nanos: i128,
+    format: Format,
+}
+
+/// Why a text is no quantity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
+pub struct NoQuantity;
+
+impl Quantity {
+    /// In units, rounded up.
+    pub fn value(&self) -> i64 {
+        clamp(divide_up(self.nanos, NANOS))
+    }
+
+    /// In thousandths, rounded up.
+    pub fn milli(&self) -> i64 {
+        clamp(divide_up(self.nanos, NANOS / 1000))
+    }
+
+    /// A whole number of units in decimal form.
+    pub fn whole(value: i64) -> Quantity {
+        Quantity { nanos: i128::from(value) * NANOS, format: Format::DecimalSi }
+    }
+
+    /// Whether it is below zero.
+    pub fn is_negative(&self) -> bool {
+        self.nanos < 0
+    }
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Quantity) -> bool {
+        self.nanos == other.nanos
+    }
+}
+impl Eq for Quantity {}
+impl PartialOrd for Quantity {
+    fn partial_cmp(&self, other: &Quantity) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Quantity {
+    fn cmp(&self, other: &Quantity) -> std::cmp::Ordering {
+        self.nanos.cmp(&other.nanos)
+    }
+}
+
+fn divide_up(n: i128, by: i128) -> i128 {
+    n.div_euclid(by) + i128::from(n.rem_euclid(by) != 0)
+}
+
+fn clamp(n: i128) -> i64 {
+    i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX })
+}
+
+const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
+
+impl FromStr for Quantity {
+    type Err = NoQuantity;
+
+    fn from_str(text: &str) -> Result<Quantity, NoQuantity> {
+        let (negative, unsigned) = match text.as_bytes().first() {
+            Some(b'-') => (true, &text[1..]),
+            Some(b'+') => (false, &text[1..]),
+            _ => (false, text),
+        };
+        let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+        let (number, suffix) = unsigned.split_at(end);
+        let (scale, format) = scale(suffix).ok_or(NoQuantity)?;
+        let nanos = scaled(number, scale).ok_or(NoQuantity)?;
+        Ok(Quantity { nanos: if negative { -nanos } else { nanos }, format })
+    }
+}
+
+/// Factor as (power of two, power of ten).
+fn scale(suffix: &str) -> Option<((u32, i32), Format)> {
+    if let Some(index) = BINARY.iter().position(|b| *b == suffix) {
+        return Some(((10 * (index as u32 + 1), 0), Format::BinarySi));
+    }
+    if let Some((_, power)) = DECIMAL.iter().find(|(name, _)| *name == suffix) {
+        return Some(((0, *power), Format::DecimalSi));
+    }
+    let exponent = suffix.strip_prefix(['e', 'E'])?.parse::<i32>().ok()?;
+    (-27..=27).contains(&exponent).then_some(((0, exponent), Format::DecimalExponent))
+}
+
+fn scaled(number: &str, (two, ten): (u32, i32)) -> Option<i128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') || number.len() > 30 {
+        return None;
+    }
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let power = ten + 9 - i32::try_from(fraction.len()).ok()?;
+    let scaled = digits.checked_mul(1i128 << two)?;
+    if power >= 0 {
+        scaled.checked_mul(10i128.checked_pow(power.unsigned_abs())?)
+    } else {
+        Some(divide_up(scaled, 10i128.checked_pow(power.unsigned_abs())?))
+    }
+}
+
+/// The canonical form: no fraction, the largest suffix that keeps the number whole.
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.nanos % NANOS == 0;
+        if self.format == Format::BinarySi && whole && (self.nanos / NANOS).abs() >= 1024 {
+            let (mut n, mut suffix) = (self.nanos / NANOS, "");
+            for name in BINARY {
+                if n % 1024 != 0 {
+                    break;
+                }
+                (n, suffix) = (n / 1024, name);
+            }
+            return write!(f, "{n}{suffix}");
+        }
+        let (mut n, mut power) = (self.nanos, -9);
+        while n != 0 && n % 1000 == 0 && power < 18 {
+            (n, power) = (n / 1000, power + 3);
+        }
+        if n == 0 {
+            return f.write_str("0");
+        }
+        let suffix = DECIMAL.iter().find(|(_, p)| *p == power).map_or("", |(name, _)| name);
+        match self.format {
+            Format::DecimalExponent if power != 0 => write!(f, "{n}e{power}"),
+            _ => write!(f, "{n}{suffix}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> String {
+        text.parse::<Quantity>().unwrap().to_string()
+    }
+
+    #[test]
+    fn canonical_forms() {
+        for (text, expected) in [
+            ("1000m", "1"),
+            ("0.5", "500m"),
+            ("1.5Gi", "1536Mi"),
+            ("1024Ki", "1Mi"),
+            ("1000", "1k"),
+            ("128Mi", "128Mi"),
+            ("0", "0"),
+            ("1e3", "1e3"),
+            ("100n", "100n"),
+            ("-1", "-1"),
+            ("0.1Ki", "102400m"),
+            (".5", "500m"),
+            ("1500M", "1500M"),
+        ] {
+            assert_eq!(canonical(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_round_up() {
+        let q: Quantity = "1.0001".parse().unwrap();
+        assert_eq!((q.value(), q.milli()), (2, 1001));
+        assert_eq!("64Mi".parse::<Quantity>().unwrap().value(), 64 << 20);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in
+            ["", ".", "-", "1.2.3", "1Zi", "abc", "1e", "1e99", "1 Gi", "0x1", "9".repeat(60).as_str()]
+        {
+            assert_eq!(text.parse::<Quantity>(), Err(NoQuantity), "{text}");
+        }
+    }
+}
