@@ -1,1 +1,7 @@
-//! Peapod.
+//! Every decision that the control plane takes, as pure functions over a [`snapshot::Snapshot`].
+//! No I/O, no clock, no randomness: time and seeds are parameters.
+#![deny(missing_docs)]
+
+pub mod action;
+pub mod controllers;
+pub mod snapshot;

@@ -1,0 +1,93 @@
+//! What controllers and the scheduler ask for. Actions enter by the front door like any other write.
+
+use peapod_api::Key;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How the dependents of a deleted object fare. Kubernetes' `propagationPolicy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// They are deleted after it.
+    Background,
+    /// They are deleted before it.
+    Foreground,
+    /// They are kept and lose the reference.
+    Orphan,
+}
+
+/// One requested write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Create `object`, complete with apiVersion, kind and metadata.
+    Create {
+        /// The object.
+        object: Value,
+    },
+    /// Replace `status`; nothing else of the object changes.
+    SetStatus {
+        /// Which object.
+        key: Key,
+        /// The new status.
+        status: Value,
+    },
+    /// Apply an RFC 7386 merge patch to the object (not to its status).
+    Patch {
+        /// Which object.
+        key: Key,
+        /// The merge patch.
+        patch: Value,
+    },
+    /// Delete, if the object still has this uid.
+    Delete {
+        /// Which object.
+        key: Key,
+        /// Its uid when the decision was taken.
+        uid: String,
+        /// What happens to dependents; none: the kind's default.
+        propagation: Option<Propagation>,
+        /// Grace for pods, in seconds; none: the pod's own. 0 removes the object at once.
+        grace_seconds: Option<u64>,
+    },
+    /// Bind a pod to a node.
+    Bind {
+        /// The pod.
+        key: Key,
+        /// The pod's uid when the decision was taken.
+        uid: String,
+        /// The node's name.
+        node: String,
+    },
+    /// Report something about an object. Repetitions are counted, not repeated; an Event is never worth failing a write for.
+    Event {
+        /// What it is about.
+        regarding: Key,
+        /// `Normal` or `Warning`.
+        type_: &'static str,
+        /// CamelCase.
+        reason: String,
+        /// For people.
+        message: String,
+    },
+}
+
+/// What a reconciliation asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Written together, guarded by "nothing under the reconciled object has changed since".
+    pub actions: Vec<Action>,
+    /// Reconcile again after this time even if nothing changes.
+    pub again_after: Option<Duration>,
+}
+
+impl Outcome {
+    /// Nothing to do.
+    pub fn nothing() -> Outcome {
+        Outcome::default()
+    }
+}
+
+impl From<Vec<Action>> for Outcome {
+    fn from(actions: Vec<Action>) -> Outcome {
+        Outcome { actions, again_after: None }
+    }
+}

@@ -1,0 +1,223 @@
+//! The fold of the log: every object at one revision, cheap to clone and shared by all readers.
+
+use imbl::{OrdMap, OrdSet};
+use peapod_api::{Key, Object};
+use std::sync::Arc;
+
+/// One committed change. At least one of `before` and `after` is there.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The revision that the change was given.
+    pub revision: u64,
+    /// What changed.
+    pub key: Key,
+    /// The object before, absent for a creation.
+    pub before: Option<Arc<Object>>,
+    /// The object after, absent for a deletion.
+    pub after: Option<Arc<Object>>,
+}
+
+/// The objects that one owner, node or namespace holds, and when one of them last changed.
+#[derive(Clone, Debug, Default)]
+struct Group {
+    keys: OrdSet<Key>,
+    last_change: u64,
+}
+
+/// All objects at one revision. Cloning costs a few reference counts.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    revision: u64,
+    objects: OrdMap<Key, Arc<Object>>,
+    by_owner: OrdMap<Arc<str>, Group>,
+    by_node: OrdMap<Arc<str>, OrdSet<Key>>,
+}
+
+impl Snapshot {
+    /// The revision of the last change folded in.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Raises the revision without a change: revisions are reserved in blocks and never reused after a restart.
+    pub fn advance(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
+    }
+
+    /// The object at `key`.
+    pub fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+        self.objects.get(key)
+    }
+
+    /// The object of that resource, namespace (empty for cluster-wide kinds) and name.
+    pub fn find(&self, resource: &str, namespace: &str, name: &str) -> Option<&Arc<Object>> {
+        self.get(&Key::new(resource, namespace, name))
+    }
+
+    /// All objects of a resource, or of one namespace of it, in the order of their keys.
+    pub fn list(
+        &self,
+        resource: &str,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
+        let prefix = match namespace {
+            Some(namespace) => format!("{resource}/{namespace}/"),
+            None => format!("{resource}/"),
+        };
+        let from: &str = &prefix;
+        let range =
+            self.objects.range::<_, str>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded));
+        range.take_while(move |(key, _)| key.as_str().starts_with(&prefix)).map(|(_, object)| object)
+    }
+
+    /// Like [`Snapshot::list`], beginning after `key`: the next page.
+    pub fn list_after(
+        &self,
+        resource: &str,
+        namespace: Option<&str>,
+        key: &str,
+    ) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
+        let prefix = match namespace {
+            Some(namespace) => format!("{resource}/{namespace}/"),
+            None => format!("{resource}/"),
+        };
+        let from = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
+        let range = self.objects.range::<_, str>(from);
+        range.take_while(move |(key, _)| key.as_str().starts_with(&prefix)).map(|(_, object)| object)
+    }
+
+    /// Every object.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values()
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// The objects that name `uid` in their owner references.
+    pub fn owned_by<'a>(&'a self, uid: &str) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
+        let keys = self.by_owner.get(uid).into_iter().flat_map(|group| group.keys.iter());
+        keys.filter_map(|key| self.objects.get(key))
+    }
+
+    /// The revision at which an object of this owner last appeared, changed or went; 0 if there never was one.
+    pub fn last_change_under(&self, uid: &str) -> u64 {
+        self.by_owner.get(uid).map_or(0, |group| group.last_change)
+    }
+
+    /// The pods bound to a node.
+    pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
+        let keys = self.by_node.get(node).into_iter().flat_map(|keys| keys.iter());
+        keys.filter_map(|key| self.objects.get(key))
+    }
+
+    /// Folds one change in. Changes come in the order of their revisions.
+    pub fn apply(&mut self, change: &Change) {
+        self.revision = self.revision.max(change.revision);
+        if let Some(before) = &change.before {
+            self.leave_indexes(before, change.revision);
+        }
+        match &change.after {
+            Some(after) => {
+                self.enter_indexes(after, change.revision);
+                self.objects.insert(change.key.clone(), after.clone());
+            }
+            None => {
+                self.objects.remove(&change.key);
+            }
+        }
+    }
+
+    fn enter_indexes(&mut self, object: &Object, revision: u64) {
+        for owner in &object.header.owners {
+            let group = self.by_owner.entry(owner.uid.clone()).or_default();
+            group.keys.insert(object.key.clone());
+            group.last_change = revision;
+        }
+        if let Some(node) = &object.header.node {
+            self.by_node.entry(node.clone()).or_default().insert(object.key.clone());
+        }
+    }
+
+    fn leave_indexes(&mut self, object: &Object, revision: u64) {
+        for owner in &object.header.owners {
+            if let Some(group) = self.by_owner.get_mut(&owner.uid) {
+                group.keys.remove(&object.key);
+                group.last_change = revision;
+            }
+        }
+        self.forget_empty_owners(object);
+        if let Some(node) = &object.header.node
+            && let Some(keys) = self.by_node.get_mut(node)
+        {
+            keys.remove(&object.key);
+            if keys.is_empty() {
+                self.by_node.remove(node);
+            }
+        }
+    }
+
+    /// When an owner itself goes and nothing is left under it, its group goes with it.
+    fn forget_empty_owners(&mut self, object: &Object) {
+        let uid = &object.header.uid;
+        if self.by_owner.get(uid).is_some_and(|group| group.keys.is_empty()) {
+            self.by_owner.remove(uid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use peapod_api::{Draft, kinds};
+    use serde_json::json;
+
+    fn pod(name: &str, owner: &str, node: &str, revision: u64) -> Arc<Object> {
+        let kind = kinds::lookup("", "pods").unwrap();
+        let value = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": node},
+            "metadata": {"name": name, "namespace": "d", "uid": name, "ownerReferences": [{"uid": owner}]}});
+        Arc::new(Draft::new(kind, Key::new("pods", "d", name), value).at(revision))
+    }
+
+    fn change(before: Option<Arc<Object>>, after: Option<Arc<Object>>, revision: u64) -> Change {
+        let key = before.as_ref().or(after.as_ref()).unwrap().key.clone();
+        Change { revision, key, before, after }
+    }
+
+    #[test]
+    fn indexes_follow_changes() {
+        let (a1, a2, b) = (pod("a", "rs", "", 1), pod("a", "rs", "n1", 2), pod("b", "rs", "n1", 3));
+        let mut snapshot = Snapshot::default();
+        snapshot.apply(&change(None, Some(a1.clone()), 1));
+        let older = snapshot.clone();
+        snapshot.apply(&change(Some(a1), Some(a2.clone()), 2));
+        snapshot.apply(&change(None, Some(b), 3));
+        assert_eq!(snapshot.pods_on("n1").count(), 2);
+        assert_eq!(snapshot.owned_by("rs").count(), 2);
+        snapshot.apply(&change(Some(a2), None, 4));
+        assert_eq!(snapshot.pods_on("n1").map(|o| o.name().to_string()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(snapshot.last_change_under("rs"), 4);
+        assert_eq!((older.revision(), older.pods_on("n1").count(), older.len()), (1, 0, 1));
+    }
+
+    #[test]
+    fn lists_are_ranges() {
+        let mut snapshot = Snapshot::default();
+        for (revision, name) in ["c", "a", "b"].iter().enumerate() {
+            snapshot.apply(&change(None, Some(pod(name, "o", "", 1)), revision as u64 + 1));
+        }
+        let names =
+            |i: &mut dyn Iterator<Item = &Arc<Object>>| i.map(|o| o.name().to_string()).collect::<Vec<_>>();
+        assert_eq!(names(&mut snapshot.list("pods", Some("d"))), ["a", "b", "c"]);
+        assert_eq!(names(&mut snapshot.list_after("pods", None, "pods/d/a")), ["b", "c"]);
+        assert_eq!(snapshot.list("pod", None).count(), 0);
+        assert_eq!(snapshot.list("pods", Some("other")).count(), 0);
+    }
+}
