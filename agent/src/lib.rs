@@ -1,1 +1,3 @@
-//! Peapod.
+//! The node agent.
+
+pub mod network;

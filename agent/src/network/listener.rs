@@ -1,0 +1,200 @@
+//! Listening sockets: a bounded queue of connections that have been dialled and wait to be accepted.
+
+use super::NetworkError;
+use super::connection::{Connection, Dialled};
+use super::pod::Seat;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Connections that may wait on one listener, whatever it asks for (the kernel's `somaxconn`).
+pub const BACKLOG_LIMIT: usize = 4096;
+/// Connections that may wait on a listener that does not ask.
+pub const BACKLOG_DEFAULT: usize = 128;
+/// How long a dialer waits for room in a full backlog before it is told that it timed out.
+const BACKLOG_WAIT: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct Waiting {
+    queue: VecDeque<Dialled>,
+    limit: usize,
+    closed: bool,
+    acceptors: Vec<Waker>,
+}
+
+/// What a dialer sees of a listener.
+#[derive(Default)]
+pub(crate) struct Backlog {
+    waiting: Mutex<Waiting>,
+    room: Notify,
+}
+
+/// Why a connection was not queued.
+enum Rejected {
+    Full(Dialled),
+    Closed,
+}
+
+impl Backlog {
+    fn new(limit: usize) -> Backlog {
+        let limit = limit.clamp(1, BACKLOG_LIMIT);
+        Backlog { waiting: Mutex::new(Waiting { limit, ..Waiting::default() }), room: Notify::new() }
+    }
+
+    /// Queues a dialled connection, waiting for room when the backlog is full.
+    pub(crate) async fn offer(&self, dialled: Dialled) -> Result<(), NetworkError> {
+        match self.try_offer(dialled) {
+            Ok(()) => Ok(()),
+            Err(Rejected::Closed) => Err(NetworkError::ConnectionRefused),
+            Err(Rejected::Full(dialled)) => {
+                let patient = tokio::time::timeout(BACKLOG_WAIT, self.offer_when_room(dialled));
+                patient.await.unwrap_or(Err(NetworkError::TimedOut))
+            }
+        }
+    }
+
+    async fn offer_when_room(&self, mut dialled: Dialled) -> Result<(), NetworkError> {
+        loop {
+            let room = self.room.notified();
+            dialled = match self.try_offer(dialled) {
+                Ok(()) => return Ok(()),
+                Err(Rejected::Closed) => return Err(NetworkError::ConnectionRefused),
+                Err(Rejected::Full(dialled)) => dialled,
+            };
+            room.await;
+        }
+    }
+
+    fn try_offer(&self, dialled: Dialled) -> Result<(), Rejected> {
+        let acceptors = {
+            let mut waiting = self.waiting.lock();
+            if waiting.closed {
+                return Err(Rejected::Closed);
+            }
+            if waiting.queue.len() >= waiting.limit {
+                return Err(Rejected::Full(dialled));
+            }
+            waiting.queue.push_back(dialled);
+            std::mem::take(&mut waiting.acceptors)
+        };
+        acceptors.into_iter().for_each(Waker::wake);
+        Ok(())
+    }
+
+    /// Refuses new dialers. What is queued can still be accepted; after that, accepting is an error.
+    pub(crate) fn close(&self) {
+        let acceptors = {
+            let mut waiting = self.waiting.lock();
+            waiting.closed = true;
+            std::mem::take(&mut waiting.acceptors)
+        };
+        acceptors.into_iter().for_each(Waker::wake);
+        self.room.notify_waiters();
+    }
+
+    /// Closes, and resets what is queued.
+    pub(crate) fn discard(&self) {
+        self.close();
+        let queue = std::mem::take(&mut self.waiting.lock().queue);
+        queue.into_iter().for_each(Dialled::refuse);
+    }
+
+    /// Whether it takes new connections or still holds some.
+    pub(crate) fn is_open(&self) -> bool {
+        let waiting = self.waiting.lock();
+        !waiting.closed || !waiting.queue.is_empty()
+    }
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed || !waiting.queue.is_empty() {
+            return Poll::Ready(());
+        }
+        if !waiting.acceptors.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.acceptors.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The next connection with a seat for it, which is taken only when there is a connection.
+    fn take(
+        &self,
+        seat: impl FnOnce() -> Result<Seat, NetworkError>,
+    ) -> Result<(Dialled, Seat), NetworkError> {
+        let taken = {
+            let mut waiting = self.waiting.lock();
+            if waiting.queue.is_empty() {
+                let closed = waiting.closed;
+                return Err(if closed { NetworkError::InvalidArgument } else { NetworkError::WouldBlock });
+            }
+            let seat = seat()?;
+            waiting.queue.pop_front().map(|dialled| (dialled, seat))
+        };
+        self.room.notify_one();
+        taken.ok_or(NetworkError::WouldBlock)
+    }
+}
+
+/// A listening socket of a pod. Dropping it refuses new dialers and resets those that were never accepted.
+pub struct Listener {
+    backlog: Arc<Backlog>,
+    seat: Seat,
+    address: SocketAddr,
+}
+
+impl Listener {
+    pub(crate) fn new(seat: Seat, address: SocketAddr, backlog: usize) -> (Listener, Arc<Backlog>) {
+        let backlog = Arc::new(Backlog::new(backlog));
+        (Listener { backlog: backlog.clone(), seat, address }, backlog)
+    }
+
+    /// The bound address: the wildcard if it was bound to that.
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections may wait from now on; at least 1, at most [`BACKLOG_LIMIT`].
+    pub fn set_backlog(&self, backlog: usize) {
+        self.backlog.waiting.lock().limit = backlog.clamp(1, BACKLOG_LIMIT);
+        self.backlog.room.notify_waiters();
+    }
+
+    /// The next connection, whose local address is the one that was dialled. `WouldBlock` when there is none yet,
+    /// `InvalidArgument` once the listener is closed, `SocketLimit` (the connection goes on waiting) when the pod
+    /// has no socket left.
+    pub fn try_accept(&self) -> Result<Connection, NetworkError> {
+        let (dialled, seat) = self.backlog.take(|| self.seat.pod().seat())?;
+        Ok(dialled.accept(Some(seat.connected())))
+    }
+
+    /// Ready when [`Listener::try_accept`] would not answer `WouldBlock`.
+    pub fn poll_acceptable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.backlog.poll_ready(context)
+    }
+
+    /// [`Listener::try_accept`] that registers `context` when there is none yet.
+    pub fn poll_accept(&self, context: &mut Context<'_>) -> Poll<Result<Connection, NetworkError>> {
+        loop {
+            match self.try_accept() {
+                Err(NetworkError::WouldBlock) => std::task::ready!(self.poll_acceptable(context)),
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    /// The next connection; an error once the listener is closed or the pod has no socket left.
+    pub async fn accept(&self) -> Result<Connection, NetworkError> {
+        poll_fn(|context| self.poll_accept(context)).await
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.backlog.discard();
+    }
+}
