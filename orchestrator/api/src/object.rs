@@ -106,13 +106,20 @@ pub struct Header {
     pub fields: Box<[(Box<str>, Box<str>)]>,
     /// What a pod asks of a node; zero for other kinds.
     pub requests: Resources,
+    /// Since when a pod's Ready condition is true; none while it is not, and for other kinds.
+    pub ready_since: Option<Timestamp>,
+    /// A Service's `spec.selector`; none for one without, and for other kinds.
+    pub selector: Option<Arc<BTreeMap<String, String>>>,
 }
 
 impl Header {
     /// Reads the header of `object`, of kind `kind`.
     pub fn extract(kind: &Kind, object: &Value) -> Header {
         let metadata = &object["metadata"];
-        let is_pod = kind.plural == "pods" && kind.group.is_empty();
+        let is_core = |plural: &str| kind.group.is_empty() && kind.plural == plural;
+        let is_pod = is_core("pods");
+        let selector =
+            object["spec"]["selector"].as_object().filter(|s| is_core("services") && !s.is_empty());
         let text = |path| meta::text(object, path);
         Header {
             uid: metadata["uid"].as_str().unwrap_or_default().into(),
@@ -129,6 +136,8 @@ impl Header {
             phase: text("status.phase").map(Into::into),
             fields: kind.fields.iter().map(|path| (Box::from(&**path), field(object, path))).collect(),
             requests: if is_pod { pod::requests(&object["spec"]) } else { Resources::default() },
+            ready_since: if is_pod { pod::ready_since(object) } else { None },
+            selector: selector.map(|_| Arc::new(labels(&object["spec"]["selector"]))),
         }
     }
 

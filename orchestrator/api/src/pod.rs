@@ -2,6 +2,7 @@
 
 use crate::meta;
 use crate::quantity::Quantity;
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// Amounts that a pod asks of a node or that a node offers.
@@ -62,9 +63,10 @@ pub fn is_terminal_phase(phase: &str) -> bool {
     phase == "Succeeded" || phase == "Failed"
 }
 
-/// Whether the pod's Ready condition is true.
-pub fn is_ready(pod: &Value) -> bool {
-    meta::condition_is_true(pod, "Ready")
+/// Since when the pod's Ready condition is true.
+pub fn ready_since(pod: &Value) -> Option<Timestamp> {
+    let ready = list(&pod["status"]["conditions"]).find(|c| c["type"] == "Ready" && c["status"] == "True")?;
+    Some(meta::text(ready, "lastTransitionTime").and_then(meta::parse_time).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 #[cfg(test)]

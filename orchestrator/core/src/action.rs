@@ -15,6 +15,11 @@ pub enum Propagation {
     Orphan,
 }
 
+/// Finalizer that holds an object until its dependents are gone.
+pub const FOREGROUND: &str = "foregroundDeletion";
+/// Finalizer that holds an object until its dependents no longer name it.
+pub const ORPHAN: &str = "orphan";
+
 /// One requested write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {

@@ -4,4 +4,6 @@
 
 pub mod action;
 pub mod controllers;
+pub mod name;
+pub mod scheduler;
 pub mod snapshot;

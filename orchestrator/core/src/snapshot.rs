@@ -31,6 +31,7 @@ pub struct Snapshot {
     objects: OrdMap<Key, Arc<Object>>,
     by_owner: OrdMap<Arc<str>, Group>,
     by_node: OrdMap<Arc<str>, OrdSet<Key>>,
+    orphan_pods: OrdSet<Key>,
 }
 
 impl Snapshot {
@@ -118,6 +119,15 @@ impl Snapshot {
         keys.filter_map(|key| self.objects.get(key))
     }
 
+    /// The pods of a namespace that no controller manages.
+    pub fn orphan_pods<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
+        let prefix = format!("pods/{namespace}/");
+        let from: &str = &prefix;
+        let keys =
+            self.orphan_pods.range::<_, str>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded));
+        keys.take_while(move |key| key.as_str().starts_with(&prefix)).filter_map(|key| self.objects.get(key))
+    }
+
     /// Folds one change in. Changes come in the order of their revisions.
     pub fn apply(&mut self, change: &Change) {
         self.revision = self.revision.max(change.revision);
@@ -141,6 +151,9 @@ impl Snapshot {
             group.keys.insert(object.key.clone());
             group.last_change = revision;
         }
+        if object.key.resource() == "pods" && object.header.controller().is_none() {
+            self.orphan_pods.insert(object.key.clone());
+        }
         if let Some(node) = &object.header.node {
             self.by_node.entry(node.clone()).or_default().insert(object.key.clone());
         }
@@ -153,6 +166,7 @@ impl Snapshot {
                 group.last_change = revision;
             }
         }
+        self.orphan_pods.remove(&object.key);
         self.forget_empty_owners(object);
         if let Some(node) = &object.header.node
             && let Some(keys) = self.by_node.get_mut(node)

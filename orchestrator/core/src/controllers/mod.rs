@@ -1,21 +1,49 @@
 //! The controllers, each a constant of one type, run by one driver.
 
+mod deployment;
+mod endpoints;
+mod endpointslice;
+mod garbage;
+mod namespace;
+mod node_lifecycle;
+mod owned;
+mod pod_garbage;
+mod replicaset;
+
 use crate::action::Outcome;
 use crate::snapshot::{Change, Snapshot};
 use jiff::Timestamp;
 use peapod_api::Key;
+use std::time::Duration;
+
+/// What a reconciliation may know besides the snapshot.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The server's time, which never runs backwards while the process lives.
+    pub now: Timestamp,
+    /// A node that has not renewed its Lease for so long is unreachable.
+    pub node_grace: Duration,
+}
 
 /// A control loop: from the world as it is to the writes that bring it nearer to what was asked for.
 pub struct Controller {
     /// e.g. `replicaset`; actions are written as the user `system:serviceaccount:kube-system:NAME-controller`.
     pub name: &'static str,
-    /// The resource that is reconciled, e.g. `replicasets.apps`; its objects are all reconciled at start.
-    pub resource: &'static str,
-    /// The keys to reconcile because of a change, seen against the snapshot that has folded it in.
+    /// The keys to reconcile because of a change, seen against the snapshot that has folded it in. At start every object
+    /// counts as just created.
     pub triggers: fn(&Snapshot, &Change) -> Vec<Key>,
-    /// Pure: the same snapshot, key and time give the same outcome. The key may name an object that is gone.
-    pub reconcile: fn(&Snapshot, &Key, now: Timestamp) -> Outcome,
+    /// Pure: the same snapshot, key and context give the same outcome. The key may name an object that is gone.
+    pub reconcile: fn(&Snapshot, &Key, &Context) -> Outcome,
 }
 
 /// Every controller.
-pub static CONTROLLERS: &[Controller] = &[];
+pub static CONTROLLERS: &[Controller] = &[
+    replicaset::CONTROLLER,
+    deployment::CONTROLLER,
+    endpointslice::CONTROLLER,
+    endpoints::CONTROLLER,
+    namespace::CONTROLLER,
+    garbage::CONTROLLER,
+    node_lifecycle::CONTROLLER,
+    pod_garbage::CONTROLLER,
+];

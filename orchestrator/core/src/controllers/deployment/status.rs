@@ -1,0 +1,129 @@
+//! A Deployment's status and its conditions.
+
+use super::Rollout;
+use crate::action::Action;
+use jiff::Timestamp;
+use peapod_api::meta;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+impl Rollout<'_> {
+    /// Writes the status if it changed; says when to look again for the progress deadline.
+    pub(super) fn report(&mut self, now: Timestamp) -> Option<Duration> {
+        let mut status = self.counts();
+        let mut conditions = self.value["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        meta::set_condition(&mut conditions, self.available_condition(), now);
+        let again_after = self.progress(&status, &mut conditions, now);
+        status["conditions"] = conditions.into();
+        if status != self.value["status"] {
+            self.actions.push(Action::SetStatus { key: self.object.key.clone(), status });
+        }
+        again_after
+    }
+
+    fn counts(&self) -> Value {
+        let field = |name: &'static str| self.total(|set| set.count(name));
+        let available = field("availableReplicas");
+        let updated = self.new.as_ref().map_or(0, |set| set.count("replicas"));
+        let mut status = json!({"observedGeneration": self.value["metadata"]["generation"]});
+        for (name, count) in [
+            ("replicas", field("replicas")),
+            ("updatedReplicas", updated),
+            ("readyReplicas", field("readyReplicas")),
+            ("availableReplicas", available),
+            ("terminatingReplicas", field("terminatingReplicas")),
+            ("unavailableReplicas", (self.total(|set| set.replicas).max(self.replicas) - available).max(0)),
+        ] {
+            if count > 0 {
+                status[name] = count.into();
+            }
+        }
+        status
+    }
+
+    fn available_condition(&self) -> Value {
+        if self.total(|set| set.available()) >= self.replicas - self.max_unavailable {
+            condition("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+        } else {
+            let message = "Deployment does not have minimum availability.";
+            condition("Available", "False", "MinimumReplicasUnavailable", message)
+        }
+    }
+
+    /// The Progressing condition, after Kubernetes' rules: complete, progressing, or stuck past the deadline.
+    fn progress(&self, status: &Value, conditions: &mut Vec<Value>, now: Timestamp) -> Option<Duration> {
+        let deadline =
+            self.value["spec"]["progressDeadlineSeconds"].as_u64().filter(|s| *s < i32::MAX as u64)?;
+        if self.value["spec"]["paused"] == true {
+            let message = "Deployment is paused";
+            meta::set_condition(
+                conditions,
+                condition("Progressing", "Unknown", "DeploymentPaused", message),
+                now,
+            );
+            return None;
+        }
+        let old = conditions.iter().find(|c| c["type"] == "Progressing").cloned().unwrap_or_default();
+        let name = self.new.as_ref().map(|set| set.object.name().to_string()).unwrap_or_default();
+        let with_time = |mut condition: Value| {
+            condition["lastUpdateTime"] = meta::time(now).into();
+            condition
+        };
+        if let Some((reason, message)) = &self.turn {
+            meta::set_condition(
+                conditions,
+                with_time(condition("Progressing", "True", reason, message)),
+                now,
+            );
+            return Some(Duration::from_secs(deadline));
+        }
+        if self.is_complete(status) {
+            if old["reason"] != "NewReplicaSetAvailable" {
+                let message = format!("ReplicaSet {name:?} has successfully progressed.");
+                let new = condition("Progressing", "True", "NewReplicaSetAvailable", &message);
+                meta::set_condition(conditions, with_time(new), now);
+            }
+            return None;
+        }
+        if self.is_progressing(status) || old.is_null() || old["reason"] == "DeploymentPaused" {
+            let message = format!("ReplicaSet {name:?} is progressing.");
+            let new = condition("Progressing", "True", "ReplicaSetUpdated", &message);
+            meta::set_condition(conditions, with_time(new), now);
+            return Some(Duration::from_secs(deadline));
+        }
+        if old["reason"] == "NewReplicaSetAvailable" || old["reason"] == "ProgressDeadlineExceeded" {
+            return None;
+        }
+        let since = meta::text(&old, "lastUpdateTime").and_then(meta::parse_time).unwrap_or(now);
+        let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+        let left = Duration::from_secs(deadline).saturating_sub(age);
+        if !left.is_zero() {
+            return Some(left);
+        }
+        let message = format!("ReplicaSet {name:?} has timed out progressing.");
+        let new = condition("Progressing", "False", "ProgressDeadlineExceeded", &message);
+        meta::set_condition(conditions, with_time(new), now);
+        None
+    }
+
+    fn is_complete(&self, status: &Value) -> bool {
+        let count = |name: &str| status[name].as_i64().unwrap_or(0);
+        count("updatedReplicas") == self.replicas
+            && count("replicas") == self.replicas
+            && count("availableReplicas") == self.replicas
+            && self.new.is_some()
+    }
+
+    /// Whether more pods are new, ready or available, or fewer are old, than the last status said.
+    fn is_progressing(&self, status: &Value) -> bool {
+        let before = &self.value["status"];
+        let count = |status: &Value, name: &str| status[name].as_i64().unwrap_or(0);
+        let old = |status: &Value| count(status, "replicas") - count(status, "updatedReplicas");
+        let grown = ["updatedReplicas", "readyReplicas", "availableReplicas"];
+        grown.iter().any(|name| count(status, name) > count(before, name)) || old(status) < old(before)
+    }
+}
+
+fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({"type": type_, "status": status, "reason": reason, "message": message})
+}

@@ -1,0 +1,72 @@
+//! The older Endpoints object of each Service, for the clients that still read it.
+
+use super::endpointslice::{self, Backend, Port};
+use super::{Context, Controller};
+use crate::action::{Action, Outcome};
+use crate::snapshot::{Change, Snapshot};
+use peapod_api::Key;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub(super) const CONTROLLER: Controller = Controller { name: "endpoint", triggers, reconcile };
+
+/// Kubernetes truncates Endpoints here.
+const MAX_ADDRESSES: usize = 1000;
+
+fn triggers(snapshot: &Snapshot, change: &Change) -> Vec<Key> {
+    let mut keys = endpointslice::services_of(snapshot, change);
+    if change.key.resource() == "endpoints" {
+        keys.push(Key::new("services", change.key.namespace(), change.key.name()));
+    }
+    keys
+}
+
+fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
+    let current = snapshot.find("endpoints", key.namespace(), key.name());
+    let service = snapshot.get(key).filter(|s| s.header.deleted.is_none() && s.header.selector.is_some());
+    let Some(service) = service else {
+        let gone = snapshot.get(key).is_none();
+        let doomed = current.filter(|_| gone).map(|object| Action::Delete {
+            key: object.key.clone(),
+            uid: object.header.uid.to_string(),
+            propagation: None,
+            grace_seconds: None,
+        });
+        return Vec::from_iter(doomed).into();
+    };
+    let groups = endpointslice::backends(snapshot, service);
+    let subsets: Vec<Value> = groups.iter().map(|(ports, backends)| subset(ports, backends)).collect();
+    let subsets = if subsets.is_empty() { Value::Null } else { subsets.into() };
+    match current {
+        Some(object) if object.value()["subsets"] == subsets => Outcome::nothing(),
+        Some(object) => {
+            vec![Action::Patch { key: object.key.clone(), patch: json!({"subsets": subsets}) }].into()
+        }
+        None => {
+            let mut object = json!({
+                "apiVersion": "v1", "kind": "Endpoints",
+                "metadata": {"name": key.name(), "namespace": key.namespace(), "labels": *service.header.labels},
+            });
+            if !subsets.is_null() {
+                object["subsets"] = subsets;
+            }
+            vec![Action::Create { object }].into()
+        }
+    }
+}
+
+fn subset(ports: &[Port], backends: &BTreeMap<Key, Backend>) -> Value {
+    let address =
+        |backend: &Backend| json!({"ip": backend.ip, "nodeName": backend.node, "targetRef": backend.target});
+    let of = |ready: bool| -> Vec<Value> {
+        let wanted = backends.values().filter(|b| b.ready == ready && !b.terminating);
+        wanted.take(MAX_ADDRESSES).map(address).collect()
+    };
+    let mut subset = json!({"ports": ports.iter().map(Port::value).collect::<Vec<_>>()});
+    for (field, list) in [("addresses", of(true)), ("notReadyAddresses", of(false))] {
+        if !list.is_empty() {
+            subset[field] = list.into();
+        }
+    }
+    subset
+}
