@@ -92,7 +92,8 @@ impl Rollout<'_> {
                 current
             };
         }
-        let others: i64 = self.old.iter().map(|set| set.replicas).sum();
+        // A set that was told to shrink counts with the pods it still has, so that the surge is never exceeded.
+        let others: i64 = self.old.iter().map(|set| set.replicas.max(set.count("replicas"))).sum();
         let room = self.replicas + self.max_surge - others;
         current.max(room.min(self.replicas)).max(0)
     }
