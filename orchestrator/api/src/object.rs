@@ -217,13 +217,22 @@ impl Draft {
 
     /// The object at the revision that the store gave it.
     pub fn at(self, revision: u64) -> Object {
-        let version = format!("\"resourceVersion\":\"{revision}\",");
-        let mut json = Vec::with_capacity(self.json.len() + version.len());
-        json.extend_from_slice(&self.json[..HEAD.len()]);
-        json.extend_from_slice(version.as_bytes());
-        json.extend_from_slice(&self.json[HEAD.len()..]);
-        Object { key: self.key, revision, header: self.header, json: json.into() }
+        let json = with_revision(revision, &self.json[HEAD.len()..]);
+        Object { key: self.key, revision, header: self.header, json }
     }
+
+    /// Whether storing this over `object` would change nothing.
+    pub fn is_unchanged(&self, object: &Object) -> bool {
+        self.key == object.key && self.json[HEAD.len()..] == *object.after_revision()
+    }
+}
+
+fn version_field(revision: u64) -> String {
+    format!("\"resourceVersion\":\"{revision}\",")
+}
+
+fn with_revision(revision: u64, rest: &[u8]) -> Bytes {
+    [HEAD, version_field(revision).as_bytes(), rest].concat().into()
 }
 
 fn metadata_first(object: &Value) -> Vec<u8> {
@@ -263,6 +272,16 @@ impl Object {
     /// The whole object as JSON, resourceVersion included.
     pub fn json(&self) -> &Bytes {
         &self.json
+    }
+
+    /// The same object as it was seen at a later revision: what DELETED events carry.
+    pub fn at_revision(&self, revision: u64) -> Object {
+        let json = with_revision(revision, self.after_revision());
+        Object { key: self.key.clone(), revision, header: self.header.clone(), json }
+    }
+
+    fn after_revision(&self) -> &[u8] {
+        &self.json[HEAD.len() + version_field(self.revision).len()..]
     }
 
     /// Decodes it into a tree; null if the stored bytes are damaged, which the store's check at load excludes.
@@ -307,6 +326,12 @@ mod tests {
         let mut expected = pod();
         expected["metadata"]["resourceVersion"] = "42".into();
         assert_eq!(again.value(), expected);
+        assert!(draft.is_unchanged(&again));
+        let mut other = pod();
+        other["metadata"]["labels"]["app"] = "y".into();
+        assert!(!Draft::new(kind, again.key.clone(), other).is_unchanged(&again));
+        expected["metadata"]["resourceVersion"] = "4321".into();
+        assert_eq!(again.at_revision(4321).value(), expected);
         assert_eq!(draft.at(42).json(), again.json());
         assert_eq!(again.header.node.as_deref(), Some("n1"));
     }

@@ -1,8 +1,9 @@
 //! The fold of the log: every object at one revision, cheap to clone and shared by all readers.
 
 use imbl::{OrdMap, OrdSet};
-use peapod_api::{Key, Object};
-use std::sync::Arc;
+use peapod_api::object::Owner;
+use peapod_api::{Key, Object, kinds};
+use std::sync::{Arc, OnceLock};
 
 /// One committed change. At least one of `before` and `after` is there.
 #[derive(Clone, Debug)]
@@ -15,6 +16,21 @@ pub struct Change {
     pub before: Option<Arc<Object>>,
     /// The object after, absent for a deletion.
     pub after: Option<Arc<Object>>,
+    deleted: OnceLock<Arc<Object>>,
+}
+
+impl Change {
+    /// The change at `key` from `before` to `after`.
+    pub fn new(revision: u64, key: Key, before: Option<Arc<Object>>, after: Option<Arc<Object>>) -> Change {
+        Change { revision, key, before, after, deleted: OnceLock::new() }
+    }
+
+    /// What a watcher is told of an object that is gone, or that its selector no longer takes in: the state before, at
+    /// the revision of this change (as the apiserver sends DELETED). Built once and shared; none for a creation.
+    pub fn deleted_object(&self) -> Option<&Arc<Object>> {
+        let before = self.before.as_ref()?;
+        Some(self.deleted.get_or_init(|| Arc::new(before.at_revision(self.revision))))
+    }
 }
 
 /// The objects that one owner, node or namespace holds, and when one of them last changed.
@@ -141,6 +157,7 @@ impl Snapshot {
             }
             None => {
                 self.objects.remove(&change.key);
+                self.forget_owner_without_dependents(change);
             }
         }
     }
@@ -164,10 +181,12 @@ impl Snapshot {
             if let Some(group) = self.by_owner.get_mut(&owner.uid) {
                 group.keys.remove(&object.key);
                 group.last_change = revision;
+                if group.keys.is_empty() && !self.owner_exists(owner, &object.key) {
+                    self.by_owner.remove(&owner.uid);
+                }
             }
         }
         self.orphan_pods.remove(&object.key);
-        self.forget_empty_owners(object);
         if let Some(node) = &object.header.node
             && let Some(keys) = self.by_node.get_mut(node)
         {
@@ -178,9 +197,17 @@ impl Snapshot {
         }
     }
 
-    /// When an owner itself goes and nothing is left under it, its group goes with it.
-    fn forget_empty_owners(&mut self, object: &Object) {
-        let uid = &object.header.uid;
+    /// A group outlives its last dependent while the owner is there (its last change still guards writes), not longer.
+    fn owner_exists(&self, owner: &Owner, dependent: &Key) -> bool {
+        let Some(kind) = kinds::of_object(&owner.api_version, &owner.kind) else { return false };
+        let namespace = if kind.namespaced() { dependent.namespace() } else { "" };
+        let object = self.find(&kind.resource(), namespace, &owner.name);
+        object.is_some_and(|object| object.header.uid == owner.uid)
+    }
+
+    fn forget_owner_without_dependents(&mut self, change: &Change) {
+        let Some(owner) = &change.before else { return };
+        let uid = &owner.header.uid;
         if self.by_owner.get(uid).is_some_and(|group| group.keys.is_empty()) {
             self.by_owner.remove(uid);
         }
@@ -196,13 +223,50 @@ mod tests {
     fn pod(name: &str, owner: &str, node: &str, revision: u64) -> Arc<Object> {
         let kind = kinds::lookup("", "pods").unwrap();
         let value = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": node},
-            "metadata": {"name": name, "namespace": "d", "uid": name, "ownerReferences": [{"uid": owner}]}});
+            "metadata": {"name": name, "namespace": "d", "uid": name, "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": owner}]}});
         Arc::new(Draft::new(kind, Key::new("pods", "d", name), value).at(revision))
     }
 
     fn change(before: Option<Arc<Object>>, after: Option<Arc<Object>>, revision: u64) -> Change {
         let key = before.as_ref().or(after.as_ref()).unwrap().key.clone();
-        Change { revision, key, before, after }
+        Change::new(revision, key, before, after)
+    }
+
+    fn replica_set(revision: u64) -> Arc<Object> {
+        let kind = kinds::lookup("apps", "replicasets").unwrap();
+        let value = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet",
+            "metadata": {"name": "rs", "namespace": "d", "uid": "rs"}});
+        Arc::new(Draft::new(kind, Key::new("replicasets.apps", "d", "rs"), value).at(revision))
+    }
+
+    #[test]
+    fn the_last_change_under_an_owner_is_known_as_long_as_the_owner_is_there() {
+        let mut snapshot = Snapshot::default();
+        let (rs, a) = (replica_set(1), pod("a", "rs", "", 2));
+        snapshot.apply(&change(None, Some(rs.clone()), 1));
+        snapshot.apply(&change(None, Some(a.clone()), 2));
+        snapshot.apply(&change(Some(a), None, 3));
+        snapshot.apply(&change(Some(rs.clone()), Some(replica_set(4)), 4));
+        assert_eq!(snapshot.last_change_under("rs"), 3);
+        let b = pod("b", "rs", "", 5);
+        snapshot.apply(&change(None, Some(b.clone()), 5));
+        snapshot.apply(&change(Some(replica_set(4)), None, 6));
+        assert_eq!((snapshot.last_change_under("rs"), snapshot.by_owner.len()), (5, 1));
+        snapshot.apply(&change(Some(b), None, 7));
+        assert_eq!(snapshot.by_owner.len(), 0);
+    }
+
+    #[test]
+    fn a_deleted_object_has_the_revision_of_its_deletion() {
+        let deletion = change(Some(pod("a", "rs", "n1", 9)), None, 1234);
+        let object = deletion.deleted_object().unwrap();
+        assert_eq!(
+            (object.revision, object.value()["metadata"]["resourceVersion"].as_str()),
+            (1234, Some("1234"))
+        );
+        assert_eq!(object.value()["spec"], json!({"nodeName": "n1"}));
+        assert!(change(None, Some(pod("a", "rs", "", 1)), 1).deleted_object().is_none());
     }
 
     #[test]

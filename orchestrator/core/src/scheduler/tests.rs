@@ -10,7 +10,7 @@ fn object(resource: &str, namespace: &str, name: &str, mut value: Value) -> Arc<
 }
 
 fn created(object: &Arc<Object>) -> Change {
-    Change { revision: 1, key: object.key.clone(), before: None, after: Some(object.clone()) }
+    Change::new(1, object.key.clone(), None, Some(object.clone()))
 }
 
 fn node(name: &str, spec: Value) -> Arc<Object> {
@@ -88,7 +88,7 @@ fn resources_come_back_when_a_pod_ends() {
     view.apply(&created(&big));
     let small = PodView::read(&pod("p", asking("1")));
     assert!(schedule(&small, &view, 0).is_err());
-    let gone = Change { revision: 2, key: big.key.clone(), before: Some(big), after: None };
+    let gone = Change::new(2, big.key.clone(), Some(big), None);
     assert!(view.apply(&gone), "a pod that goes lets others in");
     assert!(schedule(&small, &view, 0).is_ok());
 }
