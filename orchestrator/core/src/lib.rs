@@ -6,4 +6,5 @@ pub mod action;
 pub mod controllers;
 pub mod name;
 pub mod scheduler;
+pub mod schema;
 pub mod snapshot;

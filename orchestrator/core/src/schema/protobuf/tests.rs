@@ -1,0 +1,134 @@
+//! Round trips over every kind, bodies that kubectl sent, and hostile bytes.
+
+use super::*;
+use crate::schema::types::Type;
+use crate::schema::{kinds, normalize::normalize};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// A value for every field of `ty`, different each time by `seed`; recursion ends at `depth`.
+fn filled(ty: &Type, seed: &mut u64, depth: usize) -> Value {
+    let mut map = Map::new();
+    for field in ty.fields.iter().filter(|field| field.number > 0) {
+        if let Some(value) = sample(&field.kind, seed, depth) {
+            map.insert(field.name.clone(), value);
+        }
+    }
+    Value::Object(map)
+}
+
+fn sample(kind: &FieldType, seed: &mut u64, depth: usize) -> Option<Value> {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let n = (*seed >> 40) as i32;
+    let quarter = *seed >> 33 & 3;
+    let value = match kind {
+        _ if quarter == 0 && depth > 0 => return None,
+        FieldType::String => format!("text {n}").into(),
+        FieldType::Int32 => (n - (1 << 22)).into(),
+        FieldType::Int64 => (seed.cast_signed() | 1).into(),
+        FieldType::Bool => (n & 1 == 1).into(),
+        FieldType::Double => (f64::from(n) / 8.0).into(),
+        FieldType::Bytes => "AAEC/w==".into(),
+        FieldType::Time => "2024-05-06T07:08:09Z".into(),
+        FieldType::MicroTime => "2024-05-06T07:08:09.123456Z".into(),
+        FieldType::Duration => "1h2m3.5s".into(),
+        FieldType::Quantity => format!("{}Mi", n * 2 + 1).into(),
+        FieldType::IntOrString => {
+            if n & 1 == 1 {
+                n.into()
+            } else {
+                "25%".into()
+            }
+        }
+        FieldType::FieldsV1 | FieldType::Raw => json!({"f:a": {"x": n}}),
+        FieldType::Json => json!([n, "x"]),
+        FieldType::Any => return None,
+        FieldType::SchemaOrBool => true.into(),
+        FieldType::SchemaOrArray => json!([{"type": "string"}]),
+        FieldType::SchemaOrStrings => json!(["a", "b"]),
+        FieldType::Items => json!(["a", "b"]),
+        FieldType::List(item) => Value::Array((0..2).filter_map(|_| sample(item, seed, depth + 1)).collect()),
+        FieldType::Map(item) => (0..2)
+            .filter_map(|at| Some((format!("k{at}"), sample(item, seed, depth + 1)?)))
+            .collect::<Map<_, _>>()
+            .into(),
+        FieldType::Object(_) if depth > 9 => return None,
+        FieldType::Object(reference) => filled(reference.get(), seed, depth + 1),
+    };
+    // Protobuf does not tell an empty list or map from an absent one.
+    let empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    Some(value).filter(|value| !empty(value))
+}
+
+#[test]
+fn every_kind_survives_the_round_trip() {
+    for (api_version, kind) in kinds().filter(|(_, kind)| *kind != "Table") {
+        let ty = lookup_kind(api_version, kind).unwrap();
+        for mut seed in 0..8 {
+            let mut object = filled(ty, &mut seed, 0);
+            normalize(ty, &mut object);
+            let object = with_kind(api_version, kind, object.as_object().unwrap().clone());
+            let bytes = encode(&object).unwrap_or_else(|error| panic!("{api_version} {kind}: {error}"));
+            assert_eq!(decode(&bytes).unwrap(), object, "{api_version} {kind}");
+        }
+    }
+}
+
+#[test]
+fn reads_what_kubectl_sends() {
+    let body = b"k8s\0\n\x0f\n\x02v1\x12\tNamespace\x12\x1c\n\x14\n\x04demo\x12\0\x1a\0\"\0*\x002\x008\0B\0\x12\0\x1a\x02\n\0\x1a\0\"\0";
+    let object = decode(body).unwrap();
+    assert_eq!(
+        object,
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}, "spec": {}, "status": {}})
+    );
+}
+
+#[test]
+fn hostile_bodies_are_refused() {
+    let deep = (0..5000).fold(Vec::new(), |inner: Vec<u8>, _| {
+        let mut out = Writer::default();
+        out.bytes(1, &inner);
+        out.0
+    });
+    let empty_items = [0x12, 0].repeat(MAX_OBJECTS + 1);
+    for (kind, message) in [("CustomResourceDefinition", deep), ("PodList", empty_items)] {
+        let group = if kind == "PodList" { "v1" } else { "apiextensions.k8s.io/v1" };
+        let result = decode(&envelope(group, kind, &message));
+        assert!(kind == "CustomResourceDefinition" || result.is_err(), "{kind}");
+    }
+    assert_eq!(decode(&envelope("v1", "Nonsense", b"")).unwrap_err().code(), 415);
+    assert_eq!(decode(b"{}").unwrap_err().code(), 400);
+    assert_eq!(encode(&json!({"apiVersion": "x/v1", "kind": "Y"})).unwrap_err().code(), 406);
+}
+
+#[test]
+fn a_watch_frame_holds_its_length() {
+    let object = encode(&json!({"apiVersion": "v1", "kind": "Secret", "data": {"a": "AQI="}})).unwrap();
+    let frame = watch_frame("ADDED", &object);
+    let length = u32::from_be_bytes(frame[..4].try_into().unwrap()) as usize;
+    assert_eq!(length, frame.len() - 4);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(message in proptest::collection::vec(any::<u8>(), 0..300), at in 0usize..200) {
+        let kinds: Vec<_> = kinds().collect();
+        let (api_version, kind) = kinds[at % kinds.len()];
+        if let Ok(object) = decode(&envelope(api_version, kind, &message)) {
+            let _ = encode(&object);
+        }
+        let _ = decode(&message);
+    }
+
+    #[test]
+    fn a_damaged_body_is_read_or_refused(seed in any::<u64>(), at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let ty = lookup_kind("v1", "Pod").unwrap();
+        let mut object = filled(ty, &mut seed.clone(), 0);
+        normalize(ty, &mut object);
+        let mut bytes = encode(&with_kind("v1", "Pod", object.as_object().unwrap().clone())).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        let _ = decode(&bytes);
+    }
+}
