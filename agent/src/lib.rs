@@ -1,3 +1,5 @@
 //! The node agent.
 
+pub mod image;
 pub mod network;
+pub mod runtime;

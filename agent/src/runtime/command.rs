@@ -1,0 +1,82 @@
+//! Commands: programs that run once, from `_start` or `wasi:cli/run` to their exit.
+
+use super::container::Life;
+use super::cpu::Metered;
+use super::exit::Exit;
+use super::guest::Guest;
+use super::program::Code;
+use std::time::Duration;
+use wasmtime::{InstancePre, Store};
+use wasmtime_wasi::p2::bindings::CommandPre;
+
+/// How often a container that was asked to stop is looked at while it has connections open.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Runs the command until it ends, by itself or because it must.
+pub(super) async fn run(life: &Life) -> Exit {
+    let running = Metered::new(Box::pin(execute(life)), life.cpu.clone(), life.ticker.clone());
+    let memory = life.nursery.memory.clone();
+    // Dropping `running` unwinds the guest: it yields at every slice, so this is never far away.
+    tokio::select! {
+        biased;
+        () = memory.out_of_memory() => Exit::out_of_memory(""),
+        () = life.kill.cancelled() => Exit::killed(),
+        exit = running => exit,
+        () = stopped(life) => Exit::stopped(),
+    }
+}
+
+async fn execute(life: &Life) -> Exit {
+    match life.program.code() {
+        Code::Module(pre) => match life.nursery.store(pre.module().engine()) {
+            Ok(store) => run_module(life, store, pre).await,
+            Err(message) => Exit::not_started(message),
+        },
+        Code::Command(pre) => match life.nursery.store(pre.engine()) {
+            Ok(store) => run_component(life, store, pre).await,
+            Err(message) => Exit::not_started(message),
+        },
+        Code::Handler(_) => Exit::not_started("an HTTP handler is not a command"),
+    }
+}
+
+async fn run_module(life: &Life, mut store: Store<Guest>, pre: &InstancePre<Guest>) -> Exit {
+    let instance = match pre.instantiate_async(&mut store).await {
+        Ok(instance) => instance,
+        Err(error) => return Exit::from_start_error(&error),
+    };
+    let start = match instance.get_typed_func::<(), ()>(&mut store, "_start") {
+        Ok(start) => start,
+        Err(error) => {
+            return Exit::not_started(format!(
+                "the export _start is not a function without arguments: {error}"
+            ));
+        }
+    };
+    life.set_running();
+    match start.call_async(&mut store, ()).await {
+        Ok(()) => Exit::exited(0),
+        Err(error) => Exit::from_error(&error),
+    }
+}
+
+async fn run_component(life: &Life, mut store: Store<Guest>, pre: &CommandPre<Guest>) -> Exit {
+    let command = match pre.instantiate_async(&mut store).await {
+        Ok(command) => command,
+        Err(error) => return Exit::from_start_error(&error),
+    };
+    life.set_running();
+    match command.wasi_cli_run().call_run(&mut store).await {
+        Ok(Ok(())) => Exit::exited(0),
+        Ok(Err(())) => Exit::exited(1),
+        Err(error) => Exit::from_error(&error),
+    }
+}
+
+/// Ends when the container was asked to stop and its pod has no connection open any more.
+async fn stopped(life: &Life) {
+    life.stop.cancelled().await;
+    while life.nursery.network.connection_count() > 0 {
+        tokio::time::sleep(DRAIN_INTERVAL).await;
+    }
+}

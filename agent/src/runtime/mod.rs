@@ -1,0 +1,165 @@
+//! The runtime: containers are WebAssembly programs, run by wasmtime on worker threads of their own.
+//!
+//! [`Runtime::program`] compiles an image, [`Runtime::start`] starts a [`Container`] from it. Guests are fibers: they
+//! yield at the end of every time slice, wait without holding a thread, and can be stopped at any point.
+
+mod classify;
+mod code_cache;
+mod command;
+mod container;
+mod cpu;
+mod engine;
+mod exit;
+mod guest;
+mod limits;
+mod program;
+mod request;
+mod serve;
+mod stdio;
+mod ticker;
+
+pub use classify::{MAX_FUNCTION_BYTES, MAX_MODULE_BYTES, NotAProgram, World};
+pub use container::{Container, ContainerSpec};
+pub use cpu::{CpuAccount, CpuUsage};
+pub use exit::Exit;
+pub use guest::{Guest, Mount};
+pub use limits::{MemoryAccount, OutOfMemory};
+pub use program::Program;
+pub use request::{AFTERWARDS_DEADLINE, REQUEST_DEADLINE, STREAM_DEADLINE};
+pub use serve::{MAX_CONNECTIONS_PER_CONTAINER, MAX_INSTANCES_PER_CONTAINER};
+pub use stdio::{Discard, LogSink};
+
+use crate::image::{ImageError, ResolvedImage};
+use anyhow::Context;
+use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use ticker::{Ticker, TickerThread};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Threads for guests' file operations, which block.
+const MAX_BLOCKING_THREADS: usize = 64;
+/// Polls after which a worker looks for timers and sockets: a guest's slice is a poll, so a higher number would delay
+/// its neighbours.
+const EVENT_INTERVAL: u32 = 4;
+/// Polls after which a worker looks at the queue of tasks woken from other threads.
+const GLOBAL_QUEUE_INTERVAL: u32 = 2;
+/// How long shutdown waits for worker threads.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What the runtime is made with.
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    /// Where compiled code is kept. Private to this agent: made with mode 0700.
+    pub cache_dir: PathBuf,
+    /// Worker threads for guests; `None` is one for each core.
+    pub workers: Option<usize>,
+    /// Instances that can be alive at once; `None` is what `vm.max_map_count` carries.
+    pub max_instances: Option<u32>,
+}
+
+impl RuntimeConfig {
+    /// The defaults, with code kept in `cache_dir`.
+    pub fn new(cache_dir: impl Into<PathBuf>) -> RuntimeConfig {
+        RuntimeConfig { cache_dir: cache_dir.into(), workers: None, max_instances: None }
+    }
+}
+
+/// Runs containers. Dropping it interrupts all of them; [`Runtime::shutdown`] also waits.
+pub struct Runtime {
+    programs: program::Programs,
+    max_instances: u32,
+    ticker: Arc<Ticker>,
+    shutdown: CancellationToken,
+    containers: TaskTracker,
+    executor: tokio::runtime::Handle,
+    threads: Mutex<Option<(tokio::runtime::Runtime, TickerThread)>>,
+}
+
+impl Runtime {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    /// When the cache directory cannot be used or threads cannot be started.
+    pub fn new(config: RuntimeConfig) -> anyhow::Result<Runtime> {
+        let engines = engine::Engines::new(config.max_instances)
+            .map_err(anyhow::Error::from)
+            .context("cannot set up wasmtime")?;
+        let max_instances = engines.slots;
+        let (ticker, ticker_thread) = Ticker::start(engines.all()).context("cannot start a thread")?;
+        let programs = program::Programs::new(engines, &config.cache_dir)
+            .with_context(|| format!("cannot keep compiled code in {}", config.cache_dir.display()))?;
+        let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers.unwrap_or(1).max(1))
+            .max_blocking_threads(MAX_BLOCKING_THREADS)
+            .event_interval(EVENT_INTERVAL)
+            .global_queue_interval(GLOBAL_QUEUE_INTERVAL)
+            .thread_name("guest")
+            .enable_all()
+            .build()
+            .context("cannot start the guests' threads")?;
+        Ok(Runtime {
+            programs,
+            max_instances,
+            ticker,
+            shutdown: CancellationToken::new(),
+            containers: TaskTracker::new(),
+            executor: runtime.handle().clone(),
+            threads: Mutex::new(Some((runtime, ticker_thread))),
+        })
+    }
+
+    /// Instances that can be alive at once.
+    pub fn max_instances(&self) -> u32 {
+        self.max_instances
+    }
+
+    /// The program of an image: shared while it is in use, else mapped from the cache, else compiled (which can take
+    /// seconds; calls for the same image wait for one compilation).
+    ///
+    /// # Errors
+    /// `CreateContainerError` when the image is no program that can be run here; the message says what to do.
+    pub async fn program(&self, image: &ResolvedImage) -> Result<Arc<Program>, ImageError> {
+        self.programs.get(image).await
+    }
+
+    /// Starts a container. What goes wrong is told by its exit.
+    pub fn start(&self, program: Arc<Program>, spec: ContainerSpec) -> Container {
+        container::start(program, spec, self.ticker.clone(), &self.shutdown, &self.containers, &self.executor)
+    }
+
+    /// The executor of guests, for work that belongs to them.
+    pub fn executor(&self) -> &tokio::runtime::Handle {
+        &self.executor
+    }
+
+    /// Interrupts every container and ends the threads.
+    pub async fn shutdown(&self) {
+        self.shutdown.cancel();
+        self.containers.close();
+        self.containers.wait().await;
+        let threads = self.threads.lock().take();
+        if let Some((runtime, ticker)) = threads {
+            let ended = tokio::task::spawn_blocking(move || {
+                runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+                drop(ticker);
+            });
+            let _ = ended.await;
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        if let Some((runtime, _ticker)) = self.threads.get_mut().take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
