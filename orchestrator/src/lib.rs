@@ -1,1 +1,5 @@
-//! Peapod.
+//! The control plane's shell: store, front door, HTTP, identities and drivers around the pure `peapod-core`.
+
+pub mod authn;
+mod files;
+mod pki;

@@ -8,3 +8,4 @@ pub mod name;
 pub mod scheduler;
 pub mod schema;
 pub mod snapshot;
+pub mod table;

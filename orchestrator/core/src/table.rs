@@ -1,0 +1,145 @@
+//! Server-side printing: `meta.k8s.io` Tables made from the columns of a kind's row.
+//! What a cell shows follows Kubernetes' own printers, so that `kubectl get` reads the same.
+
+mod age;
+mod cells;
+mod network;
+mod node;
+mod pod;
+mod workload;
+
+pub use age::human_duration;
+
+use jiff::Timestamp;
+use peapod_api::kind::{Cell, Column};
+use peapod_api::{Kind, Object, meta};
+use serde_json::{Value, json};
+
+/// How much of its object each row carries: the query parameter `includeObject`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Include {
+    /// Nothing.
+    None,
+    /// A PartialObjectMetadata.
+    #[default]
+    Metadata,
+    /// All of it.
+    Object,
+}
+
+impl Include {
+    /// Reads the query parameter; none if it is no known policy.
+    pub fn parse(text: &str) -> Option<Include> {
+        match text {
+            "None" => Some(Include::None),
+            "" | "Metadata" => Some(Include::Metadata),
+            "Object" => Some(Include::Object),
+            _ => None,
+        }
+    }
+}
+
+/// How a Table is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// `v1` or `v1beta1` of `meta.k8s.io`.
+    pub version: &'static str,
+    /// What each row carries.
+    pub include: Include,
+    /// Whether `columnDefinitions` are written: not after the first event of a watch.
+    pub headers: bool,
+    /// What ages are counted from.
+    pub now: Timestamp,
+}
+
+/// The Table of `objects`; `list_metadata` is the list's (`resourceVersion`, `continue`, ...).
+pub fn table<'a>(
+    kind: &Kind,
+    objects: impl Iterator<Item = &'a Object>,
+    list_metadata: Value,
+    style: Style,
+) -> Value {
+    let rows: Vec<Value> = objects.map(|object| row(kind, &object.value(), style)).collect();
+    assemble(kind, rows, list_metadata, style)
+}
+
+/// The Table of one object that is given as a tree.
+pub fn table_of_one(kind: &Kind, object: &Value, style: Style) -> Value {
+    let list_metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
+    assemble(kind, vec![row(kind, object, style)], list_metadata, style)
+}
+
+fn assemble(kind: &Kind, rows: Vec<Value>, list_metadata: Value, style: Style) -> Value {
+    let columns: Vec<Value> =
+        if style.headers { kind.columns.iter().map(definition).collect() } else { Vec::new() };
+    json!({
+        "kind": "Table", "apiVersion": format!("meta.k8s.io/{}", style.version),
+        "metadata": list_metadata, "columnDefinitions": columns, "rows": rows,
+    })
+}
+
+fn definition(column: &Column) -> Value {
+    let format = if column.cell == Cell::Name { "name" } else { "" };
+    json!({
+        "name": column.name, "type": column.type_, "format": format,
+        "description": "", "priority": column.priority,
+    })
+}
+
+fn row(kind: &Kind, object: &Value, style: Style) -> Value {
+    let mut row = json!({ "cells": cells(kind, object, style.now) });
+    if let Some(conditions) = conditions(kind, object) {
+        row["conditions"] = conditions;
+    }
+    match style.include {
+        Include::None => {}
+        Include::Metadata => row["object"] = partial(object, style.version),
+        Include::Object => row["object"] = object.clone(),
+    }
+    row
+}
+
+/// The object's metadata alone, as a `PartialObjectMetadata` of `meta.k8s.io/VERSION`.
+pub fn partial(object: &Value, version: &str) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"),
+        "metadata": object["metadata"],
+    })
+}
+
+/// The cells of one object, in the order of the kind's columns.
+pub fn cells(kind: &Kind, object: &Value, now: Timestamp) -> Vec<Value> {
+    kind.columns.iter().map(|column| cell(column, object, now)).collect()
+}
+
+fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
+    match &column.cell {
+        Cell::Name => object["metadata"]["name"].clone(),
+        Cell::Age => age::since(meta::text(object, "metadata.creationTimestamp"), now).into(),
+        Cell::Path(path) => at_path(column, object, path),
+        Cell::Computed(name) => cells::computed(name, object, now).unwrap_or_default(),
+    }
+}
+
+/// Absent numbers are 0, as they are in a decoded object; absent texts are empty.
+fn at_path(column: &Column, object: &Value, path: &str) -> Value {
+    match meta::at(object, path) {
+        None | Some(Value::Null) if column.type_ == "integer" => 0.into(),
+        None | Some(Value::Null) => "".into(),
+        Some(value) => value.clone(),
+    }
+}
+
+/// Rows of pods that are over say so, for clients that grey them out.
+fn conditions(kind: &Kind, object: &Value) -> Option<Value> {
+    let phase = meta::text(object, "status.phase").filter(|_| kind.kind == "Pod")?;
+    let message = match phase {
+        "Succeeded" => "The pod has completed successfully.",
+        "Failed" => "The pod failed.",
+        _ => return None,
+    };
+    Some(json!([{ "type": "Completed", "status": "True", "reason": phase, "message": message }]))
+}
+
+#[cfg(test)]
+mod tests;
