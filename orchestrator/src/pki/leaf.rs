@@ -21,8 +21,8 @@ const RENEW_BEFORE: Duration = Duration::days(60);
 pub(crate) enum Leaf {
     /// A server, reached under these DNS names and IP addresses.
     Server { names: Vec<String> },
-    /// A user: `CN=name`, one `O` for each group.
-    Client { name: String, groups: Vec<String> },
+    /// A user in one group: `CN=name`, `O=group`.
+    Client { name: String, group: String },
 }
 
 /// A certificate with its key, both PEM.
@@ -34,7 +34,11 @@ pub(crate) struct Pair {
 
 impl Leaf {
     /// Signs a new certificate with a new key.
-    pub(super) fn issue(&self, issuer: &Issuer<'_, KeyPair>, now: OffsetDateTime) -> Result<Pair, rcgen::Error> {
+    pub(super) fn issue(
+        &self,
+        issuer: &Issuer<'_, KeyPair>,
+        now: OffsetDateTime,
+    ) -> Result<Pair, rcgen::Error> {
         let key = KeyPair::generate()?;
         let names = match self {
             Leaf::Server { names } => names.clone(),
@@ -57,10 +61,8 @@ impl Leaf {
         let mut subject = DistinguishedName::new();
         match self {
             Leaf::Server { .. } => subject.push(DnType::CommonName, "peapod"),
-            Leaf::Client { name, groups } => {
-                for group in groups {
-                    subject.push(DnType::OrganizationName, group.as_str());
-                }
+            Leaf::Client { name, group } => {
+                subject.push(DnType::OrganizationName, group.as_str());
                 subject.push(DnType::CommonName, name.as_str());
             }
         }
@@ -93,8 +95,8 @@ impl Leaf {
             Leaf::Server { names } => {
                 server_names(certificate) == names.iter().cloned().collect::<BTreeSet<_>>()
             }
-            Leaf::Client { name, groups } => {
-                client_of(certificate).is_some_and(|(n, g)| n == *name && g == *groups)
+            Leaf::Client { name, group } => {
+                client_of(certificate).is_some_and(|(n, groups)| n == *name && groups == [group.as_str()])
             }
         }
     }

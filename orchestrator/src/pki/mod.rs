@@ -10,7 +10,9 @@ pub(crate) use tls::{ClientCertificates, acceptor};
 
 use crate::files::{self, PRIVATE, PUBLIC};
 use anyhow::{Context, bail};
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
@@ -59,13 +61,16 @@ impl Pki {
     pub(crate) fn pair(&self, name: &str, leaf: &Leaf, now: OffsetDateTime) -> anyhow::Result<Pair> {
         let certificate = self.directory.join(format!("{name}.crt"));
         let key = self.directory.join(format!("{name}.key"));
-        if let (Ok(certificate_pem), Ok(key_pem)) = (fs::read_to_string(&certificate), fs::read_to_string(&key)) {
+        if let (Ok(certificate_pem), Ok(key_pem)) =
+            (fs::read_to_string(&certificate), fs::read_to_string(&key))
+        {
             let pair = Pair { certificate_pem, key_pem };
             if leaf.is_served_by(&pair, &self.ca_pem, now) {
                 return Ok(pair);
             }
         }
-        let pair = leaf.issue(&self.issuer, now).with_context(|| format!("cannot issue the certificate {name}"))?;
+        let pair =
+            leaf.issue(&self.issuer, now).with_context(|| format!("cannot issue the certificate {name}"))?;
         write(&key, &pair.key_pem, PRIVATE)?;
         write(&certificate, &pair.certificate_pem, PUBLIC)?;
         Ok(pair)
@@ -92,7 +97,8 @@ fn generate(certificate: &Path, key: &Path, now: OffsetDateTime) -> anyhow::Resu
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, CA_NAME);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     (params.not_before, params.not_after) = (now - BACKDATE, now + CA_LIFETIME);
     let signed = params.self_signed(&pair).context("cannot sign the authority's certificate")?;
     write(key, &pair.serialize_pem(), PRIVATE)?;
@@ -104,7 +110,8 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    files::write_atomic(path, text.as_bytes(), mode).with_context(|| format!("cannot write {}", path.display()))
+    files::write_atomic(path, text.as_bytes(), mode)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub(crate) fn acceptor(pki: &Pki, server: &Pair) -> anyhow::Result<(TlsAcceptor,
     let certificates = ClientCertificates::of(pki, provider.clone())?;
     let chain = CertificateDer::from_pem_slice(server.certificate_pem.as_bytes());
     let chain = vec![chain.context("the server certificate cannot be read")?];
-    let key = PrivateKeyDer::from_pem_slice(server.key_pem.as_bytes()).context("the server key cannot be read")?;
+    let key =
+        PrivateKeyDer::from_pem_slice(server.key_pem.as_bytes()).context("the server key cannot be read")?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .context("no TLS version is available")?
