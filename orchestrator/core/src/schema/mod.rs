@@ -1,9 +1,10 @@
 //! The published API types as one table, and what it drives: decoding, defaults, validation, protobuf and OpenAPI.
 //!
 //! The order in which the front door uses it: [`decode`] (JSON) or [`protobuf`] -> [`decode::object`] (types, unknown
-//! fields) -> [`normalize`](normalize::normalize) -> defaults -> [`validate`](validate::validate).
+//! fields) -> [`normalize`](normalize::normalize) -> [`apply_defaults`] -> [`validate`](validate::validate).
 
 pub mod decode;
+pub mod defaults;
 pub mod normalize;
 mod path;
 pub mod protobuf;
@@ -11,5 +12,6 @@ mod table;
 mod types;
 pub mod validate;
 
+pub use defaults::apply_defaults;
 pub use table::{kinds, lookup, lookup_kind, names};
 pub use types::{Field, FieldType, ListType, Patch, Type, TypeRef};
