@@ -1,5 +1,13 @@
-//! The node agent.
+//! The node agent: runs the pods that are bound to its node.
+//!
+//! [`Agent::start`] registers the node and follows the API; [`Agent::serve`] answers kubelet's paths over any byte
+//! stream; [`Agent::shutdown`] stops everything within a second.
 
+mod agent;
+mod config;
 pub mod image;
 pub mod network;
 pub mod runtime;
+
+pub use agent::Agent;
+pub use config::Config;
