@@ -48,7 +48,7 @@ build_rust() {
     case $2 in
     module)
         cargo_build "$1" crt1-command.o
-        cp "$release/$1.wasm" "$out/$1.wasm" ;;
+        install -m 644 "$release/$1.wasm" "$out/$1.wasm" ;;
     command)
         cargo_build "$1" crt1-command.o
         "$wasm_tools" component new "$release/$1.wasm" --adapt "wasi_snapshot_preview1=$(adapter command)" -o "$out/$1.wasm" ;;

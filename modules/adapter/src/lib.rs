@@ -1,1 +1,1 @@
-//! Holds no code: this package only pins the adapter for `modules/build-rust.sh`.
+//! Holds no code: this package only pins the adapter for `modules/env.sh`.

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let listener = match tcp::listen(port) {
         Ok(listener) => listener,
         Err(error) => {
-            eprintln!("cannot listen on {port}: {error:?}");
+            eprintln!("cannot listen on {port}: {}", error.name());
             return ExitCode::FAILURE;
         }
     };

@@ -1,7 +1,7 @@
 //! Serves the files under a directory (DIRECTORY, by default `/data`): the volume of a sidecar, for example.
 //!
 //! `GET /NAME` is a file, `GET /` the list of names. The directory is all that the host lets this guest see, so a path
-//! with `..` in it finds nothing.
+//! with `..` in it is refused.
 
 use guest::{env, http::respond};
 use std::{fs, io, path::Path};

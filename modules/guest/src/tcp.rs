@@ -38,7 +38,8 @@ pub fn accept(listener: &TcpSocket) -> Result<Connection, ErrorCode> {
 /// Dials `host` (a name or an address) on `port`, trying its addresses in turn.
 pub fn connect(host: &str, port: u16) -> Result<Connection, String> {
     let mut failure = format!("{host}: no address");
-    let names = resolve_addresses(&instance_network(), host).map_err(|error| format!("{host}: {error:?}"))?;
+    let names =
+        resolve_addresses(&instance_network(), host).map_err(|error| format!("{host}: {}", error.name()))?;
     loop {
         let address = match names.resolve_next_address() {
             Ok(Some(address)) => address,
@@ -47,11 +48,11 @@ pub fn connect(host: &str, port: u16) -> Result<Connection, String> {
                 names.subscribe().block();
                 continue;
             }
-            Err(error) => return Err(format!("{host}: {error:?}")),
+            Err(error) => return Err(format!("{host}: {}", error.name())),
         };
         match dial(address, port) {
             Ok(connection) => return Ok(connection),
-            Err(error) => failure = format!("{host}:{port}: {error:?}"),
+            Err(error) => failure = format!("{host}:{port}: {}", error.name()),
         }
     }
 }

@@ -40,7 +40,7 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
 
 /// Serves one client after the other until the listener is closed.
 fn server(port: u16) -> Result<(), Box<dyn Error>> {
-    let listener = tcp::listen(port).map_err(|error| format!("cannot listen on {port}: {error:?}"))?;
+    let listener = tcp::listen(port).map_err(|error| format!("cannot listen on {port}: {}", error.name()))?;
     println!("listening on {port}");
     while let Ok(client) = tcp::accept(&listener) {
         // A client that leaves early ends its own connection only.
@@ -81,7 +81,7 @@ fn throughput(server: Connection, bytes: u64, chunk: usize) -> Result<(), Box<dy
         left -= size;
     }
     server.output.blocking_flush()?;
-    server.socket.shutdown(ShutdownType::Send).map_err(|error| format!("{error:?}"))?;
+    server.socket.shutdown(ShutdownType::Send).map_err(|error| error.name())?;
     read_byte(&server.input)?;
     let seconds = begin.elapsed().as_secs_f64();
     println!(
