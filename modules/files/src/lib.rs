@@ -3,7 +3,7 @@
 //! `GET /NAME` is a file, `GET /` the list of names. The directory is all that the host lets this guest see, so a path
 //! with `..` in it is refused.
 
-use guest::{env, http::respond};
+use guest::{env, http};
 use std::{fs, io, path::Path};
 use wasip2::http::types::{IncomingRequest, Method, ResponseOutparam};
 
@@ -13,15 +13,17 @@ wasip2::http::proxy::export!(Files);
 impl wasip2::exports::http::incoming_handler::Guest for Files {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         if !matches!(request.method(), Method::Get) {
-            return respond(out, 405, b"only GET\n");
+            return http::respond(out, 405, b"only GET\n");
         }
         let target = request.path_with_query().unwrap_or_default();
         let name = target.split('?').next().unwrap_or_default().trim_matches('/');
         let directory = env(&["DIRECTORY"]).unwrap_or_else(|| "/data".into());
         match read(Path::new(&directory), name) {
-            Ok(bytes) => respond(out, 200, &bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => respond(out, 404, b"no such file\n"),
-            Err(error) => respond(out, 403, format!("{error}\n").as_bytes()),
+            Ok(bytes) => http::respond_as(out, 200, content_type(name), &bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                http::respond(out, 404, b"no such file\n")
+            }
+            Err(error) => http::respond(out, 403, format!("{error}\n").as_bytes()),
         }
     }
 }
@@ -36,4 +38,14 @@ fn read(directory: &Path, name: &str) -> io::Result<Vec<u8>> {
     }
     names.sort();
     Ok(names.concat().into_bytes())
+}
+
+/// Text unless the name's ending says otherwise.
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("json") => "application/json",
+        Some("wav") => "audio/wav",
+        _ => "text/plain; charset=utf-8",
+    }
 }

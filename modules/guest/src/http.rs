@@ -15,8 +15,13 @@ const READ_BYTES: u64 = 64 * 1024;
 
 /// Answers with `status` and `body`, as plain text.
 pub fn respond(out: ResponseOutparam, status: u16, body: &[u8]) {
+    respond_as(out, status, "text/plain; charset=utf-8", body);
+}
+
+/// Answers with `status` and `body`, which is of `content_type`.
+pub fn respond_as(out: ResponseOutparam, status: u16, content_type: &str, body: &[u8]) {
     let headers = [
-        ("content-type".into(), b"text/plain; charset=utf-8".to_vec()),
+        ("content-type".into(), content_type.as_bytes().to_vec()),
         ("content-length".into(), format!("{}", body.len()).into_bytes()),
     ];
     let response = OutgoingResponse::new(Fields::from_list(&headers).unwrap_or_else(|_| Fields::new()));
