@@ -5,6 +5,7 @@
 pub mod action;
 pub mod controllers;
 pub mod name;
+pub mod patch;
 pub mod scheduler;
 pub mod schema;
 pub mod snapshot;
