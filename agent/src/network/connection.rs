@@ -96,12 +96,6 @@ impl ReadHalf {
         Ok(self.unread.split_to(limit_bytes.min(self.unread.len())))
     }
 
-    /// Puts bytes back that were read but could not be delivered; they come first again.
-    pub(crate) fn unread(&mut self, bytes: Bytes) {
-        debug_assert!(self.unread.is_empty());
-        self.unread = bytes;
-    }
-
     /// Looks at the next bytes without taking them, as [`ReadHalf::try_read`] would return them.
     pub fn try_peek(&mut self) -> Result<Bytes, NetworkError> {
         if self.unread.is_empty() {

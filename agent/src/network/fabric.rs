@@ -193,7 +193,7 @@ impl FabricState {
 }
 
 /// Sending to the unspecified address means the pod itself.
-fn loopback_for(ip: IpAddr) -> IpAddr {
+pub(crate) fn loopback_for(ip: IpAddr) -> IpAddr {
     match ip {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),

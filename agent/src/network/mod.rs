@@ -15,6 +15,7 @@ mod ports;
 mod resolve;
 mod tables;
 mod udp;
+pub mod wasi;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ pub use egress::{Cidr, EgressRule, EgressRules, Gateway, HostGateway};
 pub use error::NetworkError;
 pub use fabric::{Fabric, FabricConfig};
 pub use listener::{BACKLOG_DEFAULT, BACKLOG_LIMIT, Listener};
+pub(crate) use pipe::BUFFER_BYTES;
 pub use pod::{PodIdentity, PodNetwork, SOCKETS_PER_POD, Seat};
 pub use tables::{Affinity, Protocol, ServicePort, Tables};
 pub use udp::{DATAGRAM_BYTES, Datagram, UdpSocket};

@@ -3,7 +3,7 @@
 use super::NetworkError;
 use super::connection::{Connection, Ends, connection};
 use super::egress::{EgressRules, connect_outside, is_public_enough};
-use super::fabric::{FabricState, Route};
+use super::fabric::{FabricState, Route, loopback_for};
 use super::listener::{BACKLOG_DEFAULT, Backlog, Listener};
 use super::pipe::Budget;
 use super::ports::PortTable;
@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +24,8 @@ use tokio_util::task::TaskTracker;
 pub const SOCKETS_PER_POD: usize = 16 * 1024;
 /// Addresses that a pod remembers from names opened by HOST rules.
 const REMEMBERED_ADDRESSES: usize = 1024;
+/// Names of a pod that the host's resolver is asked for at a time; each takes a thread of the host.
+const LOOKUPS_AT_ONCE: usize = 8;
 
 /// Who a pod is on the network.
 #[derive(Clone, Debug)]
@@ -74,6 +77,7 @@ pub struct PodNetwork {
     stopped: AtomicBool,
     budget: Arc<Budget>,
     remembered: Mutex<VecDeque<(IpAddr, Option<u16>)>>,
+    lookups: Semaphore,
     outside: TaskTracker,
     cancelled: CancellationToken,
 }
@@ -89,6 +93,7 @@ impl PodNetwork {
             stopped: AtomicBool::new(false),
             budget: Arc::default(),
             remembered: Mutex::default(),
+            lookups: Semaphore::new(LOOKUPS_AT_ONCE),
             outside: TaskTracker::new(),
             cancelled: CancellationToken::new(),
         }
@@ -156,6 +161,7 @@ impl PodNetwork {
         if ports.is_empty() && !self.identity.egress.has_range() {
             return Err(NetworkError::AccessDenied);
         }
+        let _turn = self.lookups.acquire().await.map_err(|_| NetworkError::TemporaryResolverFailure)?;
         let answer = self.fabric.config.gateway.lookup(name).await;
         let addresses = answer.map_err(|error| match error.kind() {
             std::io::ErrorKind::TimedOut => NetworkError::TemporaryResolverFailure,
@@ -242,6 +248,7 @@ impl PodNetwork {
 
     /// The address that a socket of this pod has towards `to`.
     pub(crate) fn source_ip(&self, to: IpAddr) -> Result<IpAddr, NetworkError> {
+        let to = loopback_for(to);
         if to.is_loopback() {
             return Ok(to);
         }
