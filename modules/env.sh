@@ -69,20 +69,11 @@ build_rust() {
 
 # --- C ---
 
-# Debian's clang with its wasi-libc, or the wasi-sdk that WASI_SDK_PATH names.
-clang() {
-    if [ -n "${WASI_SDK_PATH:-}" ]; then
-        "$WASI_SDK_PATH/bin/clang" "$@"
-    else
-        clang-19 --target=wasm32-wasi "$@"
-    fi
-}
-
 # build_c NAME FLAG...: NAME/NAME.c to a preview-1 module.
 build_c() {
     name=$1
     shift
-    clang -Os -s -Wall -Wextra -Werror "$@" "$modules/$name/$name.c" -o "$out/$name.wasm"
+    "$modules/clang.sh" -Os -s -Wall -Wextra -Werror "$@" "$modules/$name/$name.c" -o "$out/$name.wasm"
     chmod 644 "$out/$name.wasm"
 }
 

@@ -20,7 +20,8 @@ install_apt() {
 }
 
 # C: clang, its linker and a libc for wasm.
-echo 'int main(void) { return 0; }' | clang -x c - -o "$tools/probe.wasm" 2>>"$log" || install_apt clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32
+echo 'int main(void) { return 0; }' | "$modules/clang.sh" -x c - -o "$tools/probe.wasm" 2>>"$log" ||
+    install_apt clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32
 # Rust: the toolchain at hand if it has the target, else Debian's compiler, which builds the standard library from source.
 has_target || install_apt rustc-web cargo-web rust-web-src lld-19 wasi-libc
 # wasm-tools: components, and a look into them.

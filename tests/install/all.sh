@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs all that the tests need and is not there yet, nothing of it system-wide but Debian packages:
+#   DIR/kubectl-new, DIR/kubectl-old   two kubectl
+#   DIR/images/*.wasm                  third-party programs, and the guests that are too big to be committed
+#   modules/.toolchain                 what builds guests
+#   all.sh DIR
+set -eu
+. "$(dirname "$0")/env.sh"
+into "$@"
+
+apt_install curl curl ca-certificates
+apt_install python3 python3
+"$repository/tests/install/kubectl.sh" "$dir"
+"$repository/modules/toolchain.sh"
+"$repository/tests/install/third-party.sh" "$dir/images"
+for guest in gohello jshello; do
+    [ -s "$dir/images/$guest.wasm" ] || OUT=$dir/images "$repository/modules/build.sh" "$guest"
+done

