@@ -235,6 +235,16 @@ impl Connection {
         (self.read, self.write)
     }
 
+    /// The receiving half.
+    pub fn read_half(&self) -> &ReadHalf {
+        &self.read
+    }
+
+    /// The sending half.
+    pub fn write_half(&self) -> &WriteHalf {
+        &self.write
+    }
+
     /// Both halves, to be used through one reference.
     pub fn halves(&mut self) -> (&mut ReadHalf, &mut WriteHalf) {
         (&mut self.read, &mut self.write)

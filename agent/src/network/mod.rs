@@ -12,6 +12,7 @@ mod listener;
 mod pipe;
 mod pod;
 mod ports;
+pub mod preview1;
 mod resolve;
 mod tables;
 mod udp;
