@@ -2,7 +2,7 @@
 //! do not fit the pool's slots. Both compile to the same code, so that one cached artifact serves either.
 
 use std::hash::{Hash, Hasher};
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// Memory mappings that one pool slot takes: two for its fiber stack at start, up to four while it is in use.
 const MAPPINGS_PER_SLOT: u64 = 6;
@@ -127,7 +127,9 @@ fn pool(slots: u32, slot_bytes: u64) -> InstanceAllocationStrategy {
         .max_tables_per_module(POOL_TABLES_PER_SLOT)
         .max_unused_warm_slots(WARM_SLOTS)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
-        .table_keep_resident(KEEP_RESIDENT_BYTES);
+        .table_keep_resident(KEEP_RESIDENT_BYTES)
+        // Finds the pages that a guest touched, where the kernel can tell: only those are cleared.
+        .pagemap_scan(Enabled::Auto);
     InstanceAllocationStrategy::Pooling(pool)
 }
 
