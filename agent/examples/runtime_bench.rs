@@ -29,8 +29,11 @@ fn main() -> anyhow::Result<()> {
     let network = fabric.attach(PodIdentity::new("default", "bench", "uid", POD));
     let clients = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     clients.block_on(async {
+        println!("resident at start: {} KiB", resident_kib());
         commands(&runtime, &network, command).await?;
-        requests(&runtime, &fabric, &network, handler).await
+        requests(&runtime, &fabric, &network, handler).await?;
+        println!("resident afterwards: {} KiB", resident_kib());
+        anyhow::Ok(())
     })
 }
 
@@ -119,4 +122,10 @@ fn percentiles(mut times: Vec<Duration>) -> String {
     times.sort();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     format!("p50 {:?}, p99 {:?}, max {:?}", at(0.5), at(0.99), at(1.0))
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
 }
