@@ -5,6 +5,7 @@ use super::limits::{Limiter, MemoryAccount};
 use super::stdio::{LogSink, OpenInput, Output};
 use super::ticker;
 use crate::network::PodNetwork;
+use crate::network::wasi::{self, NetworkCtx, NetworkView};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -61,18 +62,18 @@ impl Nursery {
     }
 
     fn guest(&self) -> Result<Guest, String> {
-        let mut wasi = WasiCtx::builder();
-        wasi.args(&self.args).envs(&self.env);
+        let mut context = WasiCtx::builder();
+        context.args(&self.args).envs(&self.env);
         if let Some(dir) = &self.working_dir {
-            wasi.initial_cwd(dir);
+            context.initial_cwd(dir);
         }
         if let Some(token) = &self.stdin {
-            wasi.stdin(OpenInput(token.clone()));
+            context.stdin(OpenInput(token.clone()));
         }
-        wasi.stdout(Output(self.stdout.clone())).stderr(Output(self.stderr.clone()));
-        self.mounts.iter().try_for_each(|mount| preopen(&mut wasi, mount))?;
+        context.stdout(Output(self.stdout.clone())).stderr(Output(self.stderr.clone()));
+        self.mounts.iter().try_for_each(|mount| preopen(&mut context, mount))?;
         Ok(Guest {
-            wasi: wasi.build_p1(),
+            wasi: context.build_p1(),
             http: WasiHttpCtx::new(),
             hooks: NoWay,
             limiter: Limiter::new(self.memory.clone()),
@@ -81,9 +82,9 @@ impl Nursery {
     }
 }
 
-fn preopen(wasi: &mut WasiCtxBuilder, mount: &Mount) -> Result<(), String> {
+fn preopen(context: &mut WasiCtxBuilder, mount: &Mount) -> Result<(), String> {
     let permissions = if mount.read_only { FsPerms::ReadOnly } else { FsPerms::ReadWrite };
-    match wasi.preopened_dir(&mount.host, &mount.guest, permissions) {
+    match context.preopened_dir(&mount.host, &mount.guest, permissions) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("cannot mount {} at {}: {error}", mount.host.display(), mount.guest)),
     }
@@ -99,6 +100,12 @@ impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         let table: &mut ResourceTable = self.wasi.ctx().table;
         WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.http }
+    }
+}
+
+impl NetworkView for Guest {
+    fn network(&mut self) -> NetworkCtx<'_> {
+        NetworkCtx { network: &self.network, table: self.wasi.ctx().table }
     }
 }
 
@@ -124,7 +131,8 @@ fn module_linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
 /// Every interface of `wasi:cli` and `wasi:http`, for commands and handlers alike.
 fn component_linker(engine: &Engine) -> wasmtime::Result<wasmtime::component::Linker<Guest>> {
     let mut linker = wasmtime::component::Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasi::link_wasi(&mut linker)?;
+    wasi::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok(linker)
 }
