@@ -244,9 +244,20 @@ pub fn of_object(api_version: &str, kind: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|row| row.group == group && row.version == version && row.kind == kind)
 }
 
-/// Whether objects of `resource` in `namespace` are kept in memory only: heartbeats would wear out flash.
+/// Resources and namespaces that are kept in memory only: heartbeats would wear out flash.
+const VOLATILE: &[(&str, &str)] = &[("leases.coordination.k8s.io", "kube-node-lease")];
+
+/// Whether objects of `resource` in `namespace` are kept in memory only.
 pub fn is_volatile(resource: &str, namespace: &str) -> bool {
-    resource == "leases.coordination.k8s.io" && namespace == "kube-node-lease"
+    VOLATILE.contains(&(resource, namespace))
+}
+
+/// Whether any object of `resource` (empty: of any) in `namespace` (none: in any) is kept in memory only.
+pub fn includes_volatile(resource: &str, namespace: Option<&str>) -> bool {
+    let named = |(r, n): &(&str, &str)| {
+        (resource.is_empty() || *r == resource) && namespace.is_none_or(|namespace| *n == namespace)
+    };
+    VOLATILE.iter().any(named)
 }
 
 #[cfg(test)]

@@ -1,0 +1,83 @@
+//! Carries the write-ahead log over into the database file, on a thread and a connection of its own, so that no commit
+//! waits for it.
+
+use super::StoreError;
+use super::schema::Place;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+
+/// A checkpoint is due when about so many bytes were logged since the last.
+const DUE_BYTES: u64 = 4 << 20;
+/// Past this many pages (64 MiB) writers wait until the log can begin anew: it may not grow for ever under a load that
+/// never pauses.
+const LOG_LIMIT_PAGES: i64 = 16_384;
+
+/// The checkpoint thread. Dropping it ends the thread.
+pub(super) struct Checkpoint {
+    logged_bytes: AtomicU64,
+    due: Option<SyncSender<()>>,
+    failure: Arc<Mutex<Option<StoreError>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpoint {
+    pub(super) fn start(place: Place) -> Result<Checkpoint, StoreError> {
+        let connection = place.connect()?;
+        let failure = Arc::new(Mutex::new(None));
+        let (due, work) = sync_channel(1);
+        let run = {
+            let (place, failure) = (place.clone(), failure.clone());
+            move || run(&place, &connection, &work, &failure)
+        };
+        let thread = thread::Builder::new().name("store-checkpoint".into()).spawn(run);
+        let thread = thread.map_err(|e| StoreError::io(&place.path, e))?;
+        Ok(Checkpoint { logged_bytes: AtomicU64::new(0), due: Some(due), failure, thread: Some(thread) })
+    }
+
+    /// Notes that `bytes` were logged; wakes the thread when it is due.
+    pub(super) fn logged(&self, bytes: u64) {
+        if self.logged_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes < DUE_BYTES {
+            return;
+        }
+        self.logged_bytes.store(0, Ordering::Relaxed);
+        if let Some(due) = &self.due {
+            // Full means that the thread has one to do already.
+            let _ = due.try_send(());
+        }
+    }
+
+    /// The failure of a checkpoint since the last call: the disk is no longer to be trusted.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        self.failure.lock().take()
+    }
+}
+
+impl Drop for Checkpoint {
+    fn drop(&mut self) {
+        self.due = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(place: &Place, connection: &Connection, work: &Receiver<()>, failure: &Mutex<Option<StoreError>>) {
+    while work.recv().is_ok() {
+        if let Err(error) = checkpoint(connection) {
+            *failure.lock() = Some(place.error(error));
+        }
+    }
+}
+
+/// A passive checkpoint never blocks a writer; only a log past its limit is worth making them wait.
+fn checkpoint(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let run = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(1));
+    if run("PRAGMA wal_checkpoint(PASSIVE)")? > LOG_LIMIT_PAGES {
+        run("PRAGMA wal_checkpoint(RESTART)")?;
+    }
+    Ok(())
+}
