@@ -1,5 +1,7 @@
 //! The control plane's shell: store, front door, HTTP, identities and drivers around the pure `peapod-core`.
 
 pub mod authn;
+pub mod cache;
 mod files;
 mod pki;
+pub mod store;

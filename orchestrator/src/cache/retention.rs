@@ -83,8 +83,7 @@ mod tests {
         let start = Instant::now();
         let mut retention = Retention::new(LIMITS, 7, start);
         let at = |seconds| start + Duration::from_secs(seconds);
-        let forgotten: Vec<Option<u64>> =
-            (1..=40).map(|i| retention.note(7 + i, 1, 1, at(i * 10))).collect();
+        let forgotten: Vec<Option<u64>> = (1..=40).map(|i| retention.note(7 + i, 1, 1, at(i * 10))).collect();
         assert!(forgotten[..29].iter().all(Option::is_none));
         assert_eq!(forgotten[29], Some(7));
         assert_eq!(forgotten[35], Some(13));

@@ -72,7 +72,10 @@ impl Writer {
     }
 
     /// What is queued already, up to the limits of a group.
-    fn gather(&mut self, first: Job) -> (Vec<(Request, oneshot::Sender<Result<Committed, WriteError>>)>, bool) {
+    fn gather(
+        &mut self,
+        first: Job,
+    ) -> (Vec<(Request, oneshot::Sender<Result<Committed, WriteError>>)>, bool) {
         let mut group = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);

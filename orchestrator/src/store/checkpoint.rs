@@ -12,9 +12,9 @@ use std::thread::{self, JoinHandle};
 
 /// A checkpoint is due when about so many bytes were logged since the last.
 const DUE_BYTES: u64 = 4 << 20;
-/// Past this many pages (64 MiB) writers wait until the log can begin anew: it may not grow for ever under a load that
-/// never pauses.
-const LOG_LIMIT_PAGES: i64 = 16_384;
+/// Past this many pages (16 MiB) writers wait until the log can begin anew: it may not grow for ever under a load that
+/// never pauses. What they wait for is short, because a passive checkpoint has just carried most of it over.
+const LOG_LIMIT_PAGES: i64 = 4096;
 
 /// The checkpoint thread. Dropping it ends the thread.
 pub(super) struct Checkpoint {
@@ -25,13 +25,14 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(super) fn start(place: Place) -> Result<Checkpoint, StoreError> {
+    /// `writer` is what every transaction holds.
+    pub(super) fn start(place: Place, writer: Arc<Mutex<Connection>>) -> Result<Checkpoint, StoreError> {
         let connection = place.connect()?;
         let failure = Arc::new(Mutex::new(None));
         let (due, work) = sync_channel(1);
         let run = {
             let (place, failure) = (place.clone(), failure.clone());
-            move || run(&place, &connection, &work, &failure)
+            move || run(&place, &connection, &writer, &work, &failure)
         };
         let thread = thread::Builder::new().name("store-checkpoint".into()).spawn(run);
         let thread = thread.map_err(|e| StoreError::io(&place.path, e))?;
@@ -65,18 +66,26 @@ impl Drop for Checkpoint {
     }
 }
 
-fn run(place: &Place, connection: &Connection, work: &Receiver<()>, failure: &Mutex<Option<StoreError>>) {
+fn run(
+    place: &Place,
+    connection: &Connection,
+    writer: &Mutex<Connection>,
+    work: &Receiver<()>,
+    failure: &Mutex<Option<StoreError>>,
+) {
     while work.recv().is_ok() {
-        if let Err(error) = checkpoint(connection) {
+        if let Err(error) = checkpoint(connection, writer) {
             *failure.lock() = Some(place.error(error));
         }
     }
 }
 
-/// A passive checkpoint never blocks a writer; only a log past its limit is worth making them wait.
-fn checkpoint(connection: &Connection) -> Result<(), rusqlite::Error> {
+/// A passive checkpoint never blocks a writer; only a log past its limit is worth making it wait. SQLite's own lock would
+/// starve us under a busy writer, ours is fair.
+fn checkpoint(connection: &Connection, writer: &Mutex<Connection>) -> Result<(), rusqlite::Error> {
     let run = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(1));
     if run("PRAGMA wal_checkpoint(PASSIVE)")? > LOG_LIMIT_PAGES {
+        let _no_transaction = writer.lock();
         run("PRAGMA wal_checkpoint(RESTART)")?;
     }
     Ok(())

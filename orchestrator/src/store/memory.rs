@@ -79,7 +79,9 @@ impl Backend for Memory {
         let mut chunk = Chunk { changes: Vec::new(), upto: part.upto };
         let mut bytes = 0;
         let range = log.entries.range(part.after + 1..=part.upto.max(part.after + 1));
-        for (revision, entry) in range.filter(|(r, e)| **r <= part.upto && e.key.as_str().starts_with(&part.prefix)) {
+        for (revision, entry) in
+            range.filter(|(r, e)| **r <= part.upto && e.key.as_str().starts_with(&part.prefix))
+        {
             if chunk.changes.len() == part.limit_rows || bytes >= part.limit_bytes {
                 chunk.upto = chunk.changes.last().map_or(part.after, |last: &Logged| last.entry.revision);
                 break;

@@ -4,6 +4,7 @@ mod checkpoint;
 mod memory;
 mod schema;
 mod sqlite;
+mod unsigned;
 
 pub use memory::Memory;
 pub use sqlite::Sqlite;
@@ -16,8 +17,10 @@ use std::path::{Path, PathBuf};
 /// from any.
 pub trait Backend: Send + Sync + 'static {
     /// Hands every live object (key, revision, stored bytes) to `each` and tells where the log stands.
-    fn load(&self, each: &mut dyn FnMut(Key, u64, Vec<u8>) -> Result<(), StoreError>)
-    -> Result<Loaded, StoreError>;
+    fn load(
+        &self,
+        each: &mut dyn FnMut(Key, u64, Vec<u8>) -> Result<(), StoreError>,
+    ) -> Result<Loaded, StoreError>;
 
     /// Appends `entries`, in the order of their revisions, and raises the reserved revision to `reserve`: all or
     /// nothing, and durable on return. After an error the outcome is unknown and the backend must not be written again.
@@ -29,6 +32,27 @@ pub trait Backend: Send + Sync + 'static {
     /// Forgets history up to revision `upto` at most, looking at no more than `limit_rows` changes, and returns the
     /// revision up to which it is forgotten now. The newest value of each key at that revision stays.
     fn compact(&self, upto: u64, limit_rows: usize) -> Result<u64, StoreError>;
+}
+
+impl<B: Backend> Backend for std::sync::Arc<B> {
+    fn load(
+        &self,
+        each: &mut dyn FnMut(Key, u64, Vec<u8>) -> Result<(), StoreError>,
+    ) -> Result<Loaded, StoreError> {
+        (**self).load(each)
+    }
+
+    fn commit(&self, entries: &[Entry], reserve: Option<u64>) -> Result<(), StoreError> {
+        (**self).commit(entries, reserve)
+    }
+
+    fn changes(&self, part: &Part) -> Result<Chunk, ReadError> {
+        (**self).changes(part)
+    }
+
+    fn compact(&self, upto: u64, limit_rows: usize) -> Result<u64, StoreError> {
+        (**self).compact(upto, limit_rows)
+    }
 }
 
 /// Where a log stands when it is opened.
@@ -112,7 +136,7 @@ pub enum StoreError {
     #[error("{}: in use by another peapod process", .0.display())]
     Locked(PathBuf),
     /// A file that Peapod did not write.
-    #[error("{}: not a Peapod store: {1}", .0.display())]
+    #[error("{path}: not a Peapod store: {}", .1, path = .0.display())]
     Foreign(PathBuf, String),
     /// Written by a later version.
     #[error("{}: written by a newer Peapod (format {found}; this one knows up to {known})", .path.display())]
@@ -125,10 +149,10 @@ pub enum StoreError {
         known: i64,
     },
     /// The content contradicts itself.
-    #[error("{}: the store is damaged: {1}", .0.display())]
+    #[error("{path}: the store is damaged: {}", .1, path = .0.display())]
     Corrupt(PathBuf, String),
     /// The file system or the database refused.
-    #[error("{}: {1}", .0.display())]
+    #[error("{path}: {}", .1, path = .0.display())]
     Io(PathBuf, String),
 }
 

@@ -5,6 +5,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::schema::{self, Place};
+use super::unsigned::Unsigned;
 use super::{Backend, Chunk, Entry, Loaded, Logged, Part, ReadError, StoreError};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The database's name in the data directory.
 const FILE: &str = "store.db";
@@ -24,7 +26,7 @@ const ENTRY_OVERHEAD_BYTES: u64 = 3 * 4096;
 /// The log in `DIR/store.db`.
 pub struct Sqlite {
     place: Place,
-    writer: Mutex<Connection>,
+    writer: Arc<Mutex<Connection>>,
     readers: Mutex<Vec<Connection>>,
     checkpoint: Checkpoint,
     /// Locked for as long as this lives.
@@ -44,8 +46,9 @@ impl Sqlite {
         let directory = schema::lock(dir)?;
         let place = Place { path: dir.join(FILE), vfs: vfs.map(Into::into) };
         let writer = schema::open(&place)?;
-        let checkpoint = Checkpoint::start(place.clone())?;
-        let (writer, readers) = (Mutex::new(writer), Mutex::new(Vec::new()));
+        let writer = Arc::new(Mutex::new(writer));
+        let checkpoint = Checkpoint::start(place.clone(), writer.clone())?;
+        let readers = Mutex::new(Vec::new());
         Ok(Sqlite { place, writer, readers, checkpoint, _directory: directory })
     }
 
@@ -73,8 +76,9 @@ impl Sqlite {
 
     /// Writes one change to both tables. The guard on `prev` makes a log that contradicts the snapshot an error.
     fn append(&self, transaction: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
-        let (key, revision) = (entry.key.as_str(), entry.revision);
-        let created: Option<u64> = match (entry.prev, &entry.value) {
+        let (key, revision) = (entry.key.as_str(), Unsigned(entry.revision));
+        let prev = entry.prev.map(Unsigned);
+        let created: Option<Unsigned> = match (prev, &entry.value) {
             (None, Some(_)) => {
                 let mut insert = self.sql(transaction.prepare_cached(INSERT_HEAD))?;
                 (self.sql(insert.execute(params![key, revision]))? == 1).then_some(revision)
@@ -94,7 +98,7 @@ impl Sqlite {
         };
         let mut insert = self.sql(transaction.prepare_cached(INSERT_LOG))?;
         let value = entry.value.as_deref();
-        self.sql(insert.execute(params![revision, key, entry.prev, created, value.is_none(), value]))?;
+        self.sql(insert.execute(params![revision, key, prev, created, value.is_none(), value]))?;
         Ok(())
     }
 }
@@ -119,12 +123,16 @@ const COMPACT_VALUES: &str = "DELETE FROM log WHERE revision IN
 const COMPACT_DELETIONS: &str = "DELETE FROM log WHERE revision > ?1 AND revision <= ?2 AND deleted";
 
 fn meta(connection: &Connection, name: &str) -> Result<u64, rusqlite::Error> {
-    connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?.query_row([name], |row| row.get(0))
+    connection.prepare_cached("SELECT value FROM meta WHERE name = ?1")?.query_row([name], number)
+}
+
+fn number(row: &Row<'_>) -> Result<u64, rusqlite::Error> {
+    row.get(0).map(|Unsigned(number)| number)
 }
 
 fn set_meta(connection: &Connection, name: &str, value: u64) -> Result<(), rusqlite::Error> {
     let mut update = connection.prepare_cached("UPDATE meta SET value = max(value, ?2) WHERE name = ?1")?;
-    update.execute(params![name, value]).map(|_| ())
+    update.execute(params![name, Unsigned(value)]).map(|_| ())
 }
 
 impl Backend for Sqlite {
@@ -136,17 +144,23 @@ impl Backend for Sqlite {
         let mut select = self.sql(connection.prepare(LOAD))?;
         let mut rows = self.sql(select.query([]))?;
         while let Some(row) = self.sql(rows.next())? {
-            let (key, revision): (String, u64) =
-                self.sql((|| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))())?;
+            let key: String = self.sql(row.get(0))?;
+            let Unsigned(revision) = self.sql(row.get(1))?;
             let logged: Option<String> = self.sql(row.get(2))?;
             let value: Option<Vec<u8>> = self.sql(row.get(3))?;
             match (Key::parse(&key), value) {
-                (Some(parsed), Some(value)) if logged.as_ref() == Some(&key) => each(parsed, revision, value)?,
-                _ => return Err(self.place.corrupt(format!("the value of {key} at revision {revision} is missing"))),
+                (Some(parsed), Some(value)) if logged.as_ref() == Some(&key) => {
+                    each(parsed, revision, value)?
+                }
+                _ => {
+                    return Err(self
+                        .place
+                        .corrupt(format!("the value of {key} at revision {revision} is missing")));
+                }
             }
         }
         let sql = "SELECT ifnull(max(revision), 0) FROM log";
-        let last: u64 = self.sql(connection.query_row(sql, [], |row| row.get(0)))?;
+        let last = self.sql(connection.query_row(sql, [], number))?;
         let reserved = self.sql(meta(&connection, "reserved"))?;
         let compacted = self.sql(meta(&connection, "compacted"))?;
         Ok(Loaded { revision: last.max(reserved).max(compacted), compacted })
@@ -178,7 +192,8 @@ impl Backend for Sqlite {
                 return Err(ReadError::Compacted(compacted));
             }
             let mut select = self.sql(transaction.prepare_cached(CHANGES))?;
-            let mut rows = self.sql(select.query(params![part.after, part.upto, part.prefix]))?;
+            let mut rows =
+                self.sql(select.query(params![Unsigned(part.after), Unsigned(part.upto), part.prefix]))?;
             let mut chunk = Chunk { changes: Vec::new(), upto: part.upto };
             let mut bytes = 0;
             while let Some(row) = self.sql(rows.next())? {
@@ -202,12 +217,12 @@ impl Backend for Sqlite {
         if upto <= from {
             return Ok(from);
         }
-        let last = params![from, upto, limit_rows.saturating_sub(1) as u64];
-        let end = self.sql(transaction.query_row(COMPACT_END, last, |row| row.get(0)).optional())?;
-        let end: u64 = end.unwrap_or(upto);
+        let last = [from, upto, limit_rows.saturating_sub(1) as u64].map(Unsigned);
+        let end = self.sql(transaction.query_row(COMPACT_END, last, number).optional())?.unwrap_or(upto);
+        let part = [from, end].map(Unsigned);
         let forget = || {
-            let rows = transaction.execute(COMPACT_VALUES, [from, end])?
-                + transaction.execute(COMPACT_DELETIONS, [from, end])?;
+            let rows =
+                transaction.execute(COMPACT_VALUES, part)? + transaction.execute(COMPACT_DELETIONS, part)?;
             set_meta(&transaction, "compacted", end)?;
             Ok(rows)
         };
@@ -221,7 +236,8 @@ impl Backend for Sqlite {
 /// None if the key is not one.
 fn logged(row: &Row<'_>) -> Result<Option<Logged>, rusqlite::Error> {
     let Some(key) = Key::parse(&row.get::<_, String>(1)?) else { return Ok(None) };
-    let entry = Entry { revision: row.get(0)?, key, prev: row.get(2)?, value: blob(row, 3)? };
+    let prev = row.get::<_, Option<Unsigned>>(2)?.map(|Unsigned(prev)| prev);
+    let entry = Entry { revision: number(row)?, key, prev, value: blob(row, 3)? };
     Ok(Some(Logged { entry, before: blob(row, 4)? }))
 }
 
