@@ -138,6 +138,12 @@ impl Ring {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn channels(&self) -> usize {
+        let inner = self.inner.read();
+        inner.prefixes.len() + inner.nodes.len()
+    }
+
     /// What `channel` has for `interest` after revision `after`: at most `limit` changes.
     pub(super) fn read(&self, channel: &Channel, interest: &Interest, after: u64, limit: usize) -> Found {
         // Read before the list: what is in no list by then has a greater revision.
