@@ -4,9 +4,11 @@
 //! stream; [`Agent::shutdown`] stops everything within a second.
 
 mod agent;
+mod api;
 mod config;
 pub mod image;
 pub mod network;
+mod pods;
 pub mod runtime;
 
 pub use agent::Agent;

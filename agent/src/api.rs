@@ -1,0 +1,326 @@
+//! The agent's way to the API: a few verbs over paths, and one list-and-watch that goes on for ever.
+
+use futures_util::{Stream, StreamExt};
+use http::{Method, Request};
+use kube::core::WatchEvent;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Objects asked for at once in a list.
+const LIST_PAGE: u32 = 500;
+/// How long one watch request lives, in seconds; it is resumed where it ended.
+const WATCH_TIMEOUT_SECONDS: u32 = 290;
+/// Silence after which a watch is taken for dead, though the server should have ended it.
+const WATCH_SILENCE: Duration = Duration::from_secs(WATCH_TIMEOUT_SECONDS as u64 + 30);
+/// How long any other request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Content type of a merge patch (RFC 7386).
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+/// Content type of a strategic merge patch.
+pub(crate) const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+
+/// Delays between attempts: doubling from `first` to `last`, each lengthened by up to a half so that nodes spread.
+#[derive(Clone, Debug)]
+pub(crate) struct Retry {
+    first: Duration,
+    last: Duration,
+    next: Duration,
+}
+
+impl Retry {
+    pub(crate) fn new(first: Duration, last: Duration) -> Retry {
+        Retry { first, last, next: first }
+    }
+
+    /// For requests to the API.
+    pub(crate) fn api() -> Retry {
+        Retry::new(Duration::from_millis(100), Duration::from_secs(15))
+    }
+
+    /// The delay before the next attempt.
+    pub(crate) fn delay(&mut self) -> Duration {
+        let delay = self.next;
+        self.next = (self.next * 2).min(self.last);
+        delay + delay.mul_f64(fastrand::f64() / 2.0)
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.next = self.first;
+    }
+}
+
+/// Why a request failed: the HTTP code (0 if there was no answer) and words.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct ApiError {
+    pub(crate) code: u16,
+    pub(crate) message: String,
+}
+
+impl From<kube::Error> for ApiError {
+    fn from(error: kube::Error) -> ApiError {
+        match error {
+            kube::Error::Api(status) => ApiError { code: status.code, message: status.message.clone() },
+            other => ApiError { code: 0, message: other.to_string() },
+        }
+    }
+}
+
+/// A client with the verbs that the agent uses.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: kube::Client,
+}
+
+impl Api {
+    pub(crate) fn new(client: kube::Client) -> Api {
+        Api { client }
+    }
+
+    /// Sends one request and reads a JSON answer.
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<T, ApiError> {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some((content_type, _)) = body {
+            request = request.header(http::header::CONTENT_TYPE, content_type);
+        }
+        let bytes = body.map(|(_, value)| value.to_string().into_bytes()).unwrap_or_default();
+        let request = request.body(bytes).map_err(|error| ApiError { code: 0, message: error.to_string() })?;
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.client.request::<T>(request)).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(ApiError { code: 0, message: format!("no answer in {REQUEST_TIMEOUT:?}") }),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, ApiError> {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn create(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
+        self.send(Method::POST, path, Some(("application/json", object))).await
+    }
+
+    pub(crate) async fn update(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
+        self.send(Method::PUT, path, Some(("application/json", object))).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, kind: &str, patch: &Value) -> Result<Value, ApiError> {
+        self.send(Method::PATCH, path, Some((kind, patch))).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, options: &Value) -> Result<Value, ApiError> {
+        self.send(Method::DELETE, path, Some(("application/json", options))).await
+    }
+
+    /// Lists and watches `path` (with `selector`, a query like `fieldSelector=...`, or empty) for ever. Goes on after
+    /// errors, lists again when the server has forgotten the revision, and then says `Listed` anew.
+    pub(crate) fn watch<T>(&self, path: String, selector: String) -> impl Stream<Item = Seen<T>> + Send + use<T>
+    where
+        T: DeserializeOwned + Clone + Send + 'static,
+    {
+        let state =
+            Watch::<T> {
+                kind: std::marker::PhantomData,
+                api: self.clone(),
+                path,
+                selector,
+                retry: Retry::api(),
+                phase: Phase::List,
+            };
+        futures_util::stream::unfold(state, |mut state| async move {
+            let seen = state.next().await;
+            Some((seen, state))
+        })
+    }
+}
+
+/// What a watch tells.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen<T> {
+    /// Everything there is: what was known before and is not in it has gone.
+    Listed(Vec<T>),
+    /// Created or changed.
+    Applied(T),
+    /// Deleted, in its last state.
+    Deleted(T),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound = "T: DeserializeOwned")]
+struct List<T> {
+    metadata: ListMeta,
+    #[serde(default = "Vec::new")]
+    items: Vec<T>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ListMeta {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    token: Option<String>,
+}
+
+type Events = std::pin::Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<Value>>> + Send>>;
+
+enum Phase {
+    List,
+    Resume(String),
+    Stream(String, Events),
+}
+
+struct Watch<T> {
+    kind: std::marker::PhantomData<fn() -> T>,
+    api: Api,
+    path: String,
+    selector: String,
+    retry: Retry,
+    phase: Phase,
+}
+
+impl<T: DeserializeOwned + Clone + Send + 'static> Watch<T> {
+    async fn next(&mut self) -> Seen<T> {
+        loop {
+            match std::mem::replace(&mut self.phase, Phase::List) {
+                Phase::List => match self.list().await {
+                    Ok((items, revision)) => {
+                        self.phase = Phase::Resume(revision);
+                        return Seen::Listed(items);
+                    }
+                    Err(error) => self.wait(&error).await,
+                },
+                Phase::Resume(revision) => match self.open(&revision).await {
+                    Ok(events) => self.phase = Phase::Stream(revision, events),
+                    Err(error) if error.code == 410 => self.phase = Phase::List,
+                    Err(error) => {
+                        self.wait(&error).await;
+                        self.phase = Phase::Resume(revision);
+                    }
+                },
+                Phase::Stream(revision, events) => {
+                    if let Some(seen) = self.read(revision, events).await {
+                        return seen;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn wait(&mut self, error: &ApiError) {
+        let delay = self.retry.delay();
+        tracing::debug!(path = self.path, %error, ?delay, "watch failed, will try again");
+        tokio::time::sleep(delay).await;
+    }
+
+    fn url(&self, query: &str) -> String {
+        let and = if self.selector.is_empty() { "" } else { "&" };
+        format!("{}?{}{and}{query}", self.path, self.selector)
+    }
+
+    async fn list(&mut self) -> Result<(Vec<T>, String), ApiError> {
+        let mut items = Vec::new();
+        let mut query = format!("limit={LIST_PAGE}");
+        loop {
+            let url = self.url(&query);
+            let page: List<T> = self.api.send(Method::GET, &url, None).await?;
+            items.extend(page.items);
+            match page.metadata.token.filter(|token| !token.is_empty()) {
+                Some(token) => query = format!("limit={LIST_PAGE}&continue={}", escape(&token)),
+                None => {
+                    self.retry.reset();
+                    return Ok((items, page.metadata.resource_version));
+                }
+            }
+        }
+    }
+
+    async fn open(&self, revision: &str) -> Result<Events, ApiError> {
+        let query = format!(
+            "watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_TIMEOUT_SECONDS}&resourceVersion={revision}"
+        );
+        let request = Request::builder().uri(self.url(&query)).body(Vec::new());
+        let request = request.map_err(|error| ApiError { code: 0, message: error.to_string() })?;
+        let opened = self.api.client.request_events::<Value>(request);
+        match tokio::time::timeout(REQUEST_TIMEOUT, opened).await {
+            Ok(events) => Ok(Box::pin(events?)),
+            Err(_) => Err(ApiError { code: 0, message: "the watch was not answered".into() }),
+        }
+    }
+
+    /// The next event; `None` when the phase has changed.
+    async fn read(&mut self, mut revision: String, mut events: Events) -> Option<Seen<T>> {
+        loop {
+            let event = tokio::time::timeout(WATCH_SILENCE, events.next()).await;
+            let (object, deleted) = match event {
+                Ok(Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)))) => (object, false),
+                Ok(Some(Ok(WatchEvent::Deleted(object)))) => (object, true),
+                Ok(Some(Ok(WatchEvent::Bookmark(bookmark)))) => {
+                    revision = bookmark.metadata.resource_version;
+                    continue;
+                }
+                Ok(Some(Ok(WatchEvent::Error(status)))) if status.code == 410 => return None,
+                Ok(Some(Ok(WatchEvent::Error(status)))) => {
+                    let error = ApiError { code: status.code, message: status.message };
+                    self.wait(&error).await;
+                    return None;
+                }
+                ended => {
+                    if let Ok(Some(Err(error))) = ended {
+                        self.wait(&error.into()).await;
+                    }
+                    self.phase = Phase::Resume(revision);
+                    return None;
+                }
+            };
+            self.retry.reset();
+            if let Some(newer) = peapod_api::meta::text(&object, "metadata.resourceVersion") {
+                revision = newer.to_string();
+            }
+            match serde_json::from_value::<T>(object) {
+                Ok(object) => {
+                    self.phase = Phase::Stream(revision, events);
+                    return Some(if deleted { Seen::Deleted(object) } else { Seen::Applied(object) });
+                }
+                Err(error) => tracing::warn!(path = self.path, %error, "an object that does not fit its kind"),
+            }
+        }
+    }
+}
+
+/// Percent-encodes what may not stand in a query's value.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte as char),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_last_and_start_anew() {
+        let mut retry = Retry::new(Duration::from_secs(1), Duration::from_secs(4));
+        let delays: Vec<u64> = (0..4).map(|_| retry.delay().as_secs_f64().floor() as u64).collect();
+        assert!(delays[0] == 1 && (2..=3).contains(&delays[1]) && (4..=6).contains(&delays[3]), "{delays:?}");
+        retry.reset();
+        assert!(retry.delay() < Duration::from_millis(1501));
+    }
+
+    #[test]
+    fn query_values_are_escaped() {
+        assert_eq!(escape("a=b&c/é"), "a%3Db%26c%2F%C3%A9");
+    }
+}
