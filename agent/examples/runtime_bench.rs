@@ -20,7 +20,9 @@ const POD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 0, 2));
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [command, handler] = args.as_slice() else { anyhow::bail!("usage: runtime_bench COMMAND.wasm HANDLER.wasm") };
+    let [command, handler] = args.as_slice() else {
+        anyhow::bail!("usage: runtime_bench COMMAND.wasm HANDLER.wasm")
+    };
     let dir = std::env::temp_dir().join("peapod-runtime-bench");
     let began = Instant::now();
     let runtime = Runtime::new(RuntimeConfig::new(&dir))?;
@@ -41,7 +43,8 @@ async fn program(runtime: &Runtime, path: &str) -> anyhow::Result<Arc<Program>> 
     let digest = format!("sha256:{:x}", <sha2::Sha256 as sha2::Digest>::digest(std::fs::read(path)?));
     let path = Path::new(path).to_path_buf();
     let began = Instant::now();
-    let program = runtime.program(&ResolvedImage { digest, size_bytes: path.metadata()?.len(), path }).await?;
+    let program =
+        runtime.program(&ResolvedImage { digest, size_bytes: path.metadata()?.len(), path }).await?;
     println!("{:?} loaded in {:?}", program.world(), began.elapsed());
     Ok(program)
 }
@@ -69,7 +72,8 @@ async fn commands(runtime: &Runtime, network: &Arc<PodNetwork>, path: &str) -> a
     let mut times = Vec::with_capacity(COMMANDS);
     for _ in 0..COMMANDS {
         let began = Instant::now();
-        let exit = runtime.start(program.clone(), ContainerSpec { ports: Vec::new(), ..spec(network) }).wait().await;
+        let exit =
+            runtime.start(program.clone(), ContainerSpec { ports: Vec::new(), ..spec(network) }).wait().await;
         times.push(began.elapsed());
         anyhow::ensure!(exit.code == 0, "{exit:?}");
     }
@@ -77,7 +81,12 @@ async fn commands(runtime: &Runtime, network: &Arc<PodNetwork>, path: &str) -> a
     Ok(())
 }
 
-async fn requests(runtime: &Runtime, fabric: &Fabric, network: &Arc<PodNetwork>, path: &str) -> anyhow::Result<()> {
+async fn requests(
+    runtime: &Runtime,
+    fabric: &Fabric,
+    network: &Arc<PodNetwork>,
+    path: &str,
+) -> anyhow::Result<()> {
     let spec = spec(network);
     let cpu = spec.cpu.clone();
     let container = runtime.start(program(runtime, path).await?, spec);
@@ -106,7 +115,8 @@ async fn client(fabric: &Fabric, until: Instant) -> anyhow::Result<Vec<Duration>
     let sending = async move {
         let mut times = Vec::new();
         while Instant::now() < until {
-            let request = http::Request::get("/").header("host", "bench").body(Empty::<bytes::Bytes>::new())?;
+            let request =
+                http::Request::get("/").header("host", "bench").body(Empty::<bytes::Bytes>::new())?;
             let began = Instant::now();
             let response = sender.send_request(request).await?;
             anyhow::ensure!(response.status() == 200, "{}", response.status());

@@ -92,7 +92,8 @@ impl Api {
             request = request.header(http::header::CONTENT_TYPE, content_type);
         }
         let bytes = body.map(|(_, value)| value.to_string().into_bytes()).unwrap_or_default();
-        let request = request.body(bytes).map_err(|error| ApiError { code: 0, message: error.to_string() })?;
+        let request =
+            request.body(bytes).map_err(|error| ApiError { code: 0, message: error.to_string() })?;
         match tokio::time::timeout(REQUEST_TIMEOUT, self.client.request::<T>(request)).await {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(ApiError { code: 0, message: format!("no answer in {REQUEST_TIMEOUT:?}") }),
@@ -121,19 +122,22 @@ impl Api {
 
     /// Lists and watches `path` (with `selector`, a query like `fieldSelector=...`, or empty) for ever. Goes on after
     /// errors, lists again when the server has forgotten the revision, and then says `Listed` anew.
-    pub(crate) fn watch<T>(&self, path: String, selector: String) -> impl Stream<Item = Seen<T>> + Send + use<T>
+    pub(crate) fn watch<T>(
+        &self,
+        path: String,
+        selector: String,
+    ) -> impl Stream<Item = Seen<T>> + Send + use<T>
     where
         T: DeserializeOwned + Clone + Send + 'static,
     {
-        let state =
-            Watch::<T> {
-                kind: std::marker::PhantomData,
-                api: self.clone(),
-                path,
-                selector,
-                retry: Retry::api(),
-                phase: Phase::List,
-            };
+        let state = Watch::<T> {
+            kind: std::marker::PhantomData,
+            api: self.clone(),
+            path,
+            selector,
+            retry: Retry::api(),
+            phase: Phase::List,
+        };
         futures_util::stream::unfold(state, |mut state| async move {
             let seen = state.next().await;
             Some((seen, state))
@@ -241,7 +245,7 @@ impl<T: DeserializeOwned + Clone + Send + 'static> Watch<T> {
         }
     }
 
-    async fn open(&self, revision: &str) -> Result<Events, ApiError> {
+    async fn open(&mut self, revision: &str) -> Result<Events, ApiError> {
         let query = format!(
             "watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_TIMEOUT_SECONDS}&resourceVersion={revision}"
         );
@@ -288,7 +292,9 @@ impl<T: DeserializeOwned + Clone + Send + 'static> Watch<T> {
                     self.phase = Phase::Stream(revision, events);
                     return Some(if deleted { Seen::Deleted(object) } else { Seen::Applied(object) });
                 }
-                Err(error) => tracing::warn!(path = self.path, %error, "an object that does not fit its kind"),
+                Err(error) => {
+                    tracing::warn!(path = self.path, %error, "an object that does not fit its kind")
+                }
             }
         }
     }

@@ -279,7 +279,8 @@ impl Container {
 
     /// The containerPorts of protocol TCP.
     pub(crate) fn tcp_ports(&self) -> Vec<u16> {
-        let is_tcp = |port: &&ContainerPort| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
+        let is_tcp =
+            |port: &&ContainerPort| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
         self.ports.iter().filter(is_tcp).map(|port| port.container_port).collect()
     }
 }

@@ -167,7 +167,9 @@ fn pod_ready(pod: &Pod, containers: Condition, conditions: &[Value]) -> Conditio
         Some(gate) => Condition {
             status: false,
             reason: "ReadinessGatesNotReady",
-            message: format!("corresponding condition of pod readiness gate {gate:?} does not exist or is not true."),
+            message: format!(
+                "corresponding condition of pod readiness gate {gate:?} does not exist or is not true."
+            ),
             ..containers
         },
     }
@@ -290,7 +292,10 @@ fn hindrance(spec: &Container, container: &Observation, now: Timestamp) -> Optio
     }
     let Image::Failed { reason, message, retry_at, attempts } = &container.image else { return None };
     if reason == "ErrImagePull" && *attempts > 1 && *retry_at > now {
-        return Some(("ImagePullBackOff".into(), format!("Back-off pulling image {:?}: {message}", spec.image)));
+        return Some((
+            "ImagePullBackOff".into(),
+            format!("Back-off pulling image {:?}: {message}", spec.image),
+        ));
     }
     Some((reason.clone(), message.clone()))
 }

@@ -9,7 +9,8 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn pod(policy: &str, init: &[&str], containers: &[&str]) -> Pod {
-    let list = |names: &[&str]| -> Value { names.iter().map(|n| json!({"name": n, "image": "img"})).collect() };
+    let list =
+        |names: &[&str]| -> Value { names.iter().map(|n| json!({"name": n, "image": "img"})).collect() };
     serde_json::from_value(json!({
         "metadata": {"name": "p", "namespace": "d", "uid": "u"},
         "spec": {"restartPolicy": policy, "initContainers": list(init), "containers": list(containers)},
@@ -154,7 +155,11 @@ fn why_a_container_waits() {
     for (container, reason, message) in [
         (Observation::default(), "ContainerCreating", ""),
         (image(failed("ErrImagePull", 1)), "ErrImagePull", "no such image"),
-        (image(failed("ErrImagePull", 2)), "ImagePullBackOff", "Back-off pulling image \"img\": no such image"),
+        (
+            image(failed("ErrImagePull", 2)),
+            "ImagePullBackOff",
+            "Back-off pulling image \"img\": no such image",
+        ),
         (image(failed("InvalidImageName", 3)), "InvalidImageName", "no such image"),
         (
             Observation { blocked: Some(blocked), ..Observation::default() },
@@ -197,7 +202,8 @@ fn failures_of_the_whole_pod_are_told() {
 #[test]
 fn gates_and_conditions_of_others_count_and_are_kept() {
     let mut pod = pod("Always", &[], &["a"]);
-    pod.spec.readiness_gates = serde_json::from_value(json!([{"conditionType": "example.com/live"}])).unwrap();
+    pod.spec.readiness_gates =
+        serde_json::from_value(json!([{"conditionType": "example.com/live"}])).unwrap();
     let seen = seen(&[("a", running(true))]);
     assert_eq!(condition(&shown(&pod, &seen, 10), "Ready")["reason"], "ReadinessGatesNotReady");
     let before = json!({"conditions": [{"type": "example.com/live", "status": "True"},
@@ -217,5 +223,8 @@ fn classes_of_service() {
     assert_eq!(of(json!({})), "BestEffort");
     assert_eq!(of(json!({"requests": {"cpu": "1"}})), "Burstable");
     assert_eq!(of(json!({"limits": {"cpu": "1", "memory": "1Gi"}})), "Guaranteed");
-    assert_eq!(of(json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}})), "Burstable");
+    assert_eq!(
+        of(json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}})),
+        "Burstable"
+    );
 }
