@@ -259,6 +259,11 @@ pub(crate) struct Dialled {
 }
 
 impl Dialled {
+    /// Who dialled.
+    pub(crate) fn dialer(&self) -> SocketAddr {
+        self.peer
+    }
+
     /// Becomes the accepted end, held by `seat`.
     pub(crate) fn accept(self, seat: Option<Seat>) -> Connection {
         let (wire, local, peer) = (self.wire, self.local, self.peer);

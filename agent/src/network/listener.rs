@@ -169,7 +169,8 @@ impl Listener {
     /// has no socket left.
     pub fn try_accept(&self) -> Result<Connection, NetworkError> {
         let (dialled, seat) = self.backlog.take(|| self.seat.pod().seat())?;
-        Ok(dialled.accept(Some(seat.connected())))
+        let seat = seat.connected().serving(dialled.dialer().ip());
+        Ok(dialled.accept(Some(seat)))
     }
 
     /// Ready when [`Listener::try_accept`] would not answer `WouldBlock`.

@@ -74,6 +74,7 @@ pub struct PodNetwork {
     ports: Mutex<Ports>,
     sockets: AtomicUsize,
     connections: AtomicUsize,
+    serving: AtomicUsize,
     stopped: AtomicBool,
     budget: Arc<Budget>,
     remembered: Mutex<VecDeque<(IpAddr, Option<u16>)>>,
@@ -90,6 +91,7 @@ impl PodNetwork {
             ports: Mutex::default(),
             sockets: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            serving: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             budget: Arc::default(),
             remembered: Mutex::default(),
@@ -115,7 +117,7 @@ impl PodNetwork {
             (sockets < SOCKETS_PER_POD).then_some(sockets + 1)
         });
         taken.map_err(|_| NetworkError::SocketLimit)?;
-        Ok(Seat { pod: self.clone(), bound: None, connected: false })
+        Ok(Seat { pod: self.clone(), bound: None, connected: false, serving: false })
     }
 
     /// Listens on an address of the pod, on localhost or on all of them (`0.0.0.0`, `::`); port 0 finds a free one.
@@ -213,6 +215,12 @@ impl PodNetwork {
         self.connections.load(Ordering::Relaxed)
     }
 
+    /// Connections that others have opened to the pod, which are what its termination waits for. Those among its own
+    /// containers and those that it opened itself are not counted.
+    pub fn serving_count(&self) -> usize {
+        self.serving.load(Ordering::Acquire)
+    }
+
     /// Leaves the fabric: the address is free for another pod, listeners are closed and their queues reset,
     /// connections to the outside are cut. Others end when the containers that hold them are dropped.
     pub fn close(&self) {
@@ -294,6 +302,7 @@ pub struct Seat {
     pod: Arc<PodNetwork>,
     bound: Option<(Protocol, SocketAddr)>,
     connected: bool,
+    serving: bool,
 }
 
 impl Seat {
@@ -393,6 +402,15 @@ impl Seat {
         }
         self
     }
+
+    /// Counts as a connection that somebody else opened, if `dialer` is not the pod itself.
+    pub(crate) fn serving(mut self, dialer: IpAddr) -> Seat {
+        let foreign = dialer != self.pod.ip() && !dialer.is_loopback();
+        if foreign && !std::mem::replace(&mut self.serving, true) {
+            self.pod.serving.fetch_add(1, Ordering::AcqRel);
+        }
+        self
+    }
 }
 
 impl Drop for Seat {
@@ -404,6 +422,9 @@ impl Drop for Seat {
         }
         if self.connected {
             self.pod.connections.fetch_sub(1, Ordering::AcqRel);
+        }
+        if self.serving {
+            self.pod.serving.fetch_sub(1, Ordering::AcqRel);
         }
         self.pod.sockets.fetch_sub(1, Ordering::Relaxed);
     }

@@ -3,13 +3,13 @@
 use super::container::Life;
 use super::cpu::Metered;
 use super::exit::Exit;
-use super::guest::Guest;
+use super::guest::{ComponentGuest, ModuleGuest};
 use super::program::Code;
 use std::time::Duration;
 use wasmtime::{InstancePre, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
 
-/// How often a container that was asked to stop is looked at while it has connections open.
+/// How often a container that was asked to stop is looked at while it serves connections.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Runs the command until it ends, by itself or because it must.
@@ -28,11 +28,14 @@ pub(super) async fn run(life: &Life) -> Exit {
 
 async fn execute(life: &Life) -> Exit {
     match life.program.code() {
-        Code::Module(pre) => match life.nursery.store(pre.module().engine()) {
-            Ok(store) => run_module(life, store, pre).await,
-            Err(message) => Exit::not_started(message),
-        },
-        Code::Command(pre) => match life.nursery.store(pre.engine()) {
+        Code::Module(pre, listening) => {
+            let ports = if *listening { &life.ports[..] } else { &[] };
+            match life.nursery.module(pre.module().engine(), ports) {
+                Ok(store) => run_module(life, store, pre).await,
+                Err(message) => Exit::not_started(message),
+            }
+        }
+        Code::Command(pre) => match life.nursery.component(pre.engine()) {
             Ok(store) => run_component(life, store, pre).await,
             Err(message) => Exit::not_started(message),
         },
@@ -40,7 +43,7 @@ async fn execute(life: &Life) -> Exit {
     }
 }
 
-async fn run_module(life: &Life, mut store: Store<Guest>, pre: &InstancePre<Guest>) -> Exit {
+async fn run_module(life: &Life, mut store: Store<ModuleGuest>, pre: &InstancePre<ModuleGuest>) -> Exit {
     let instance = match pre.instantiate_async(&mut store).await {
         Ok(instance) => instance,
         Err(error) => return Exit::from_start_error(&error),
@@ -60,7 +63,11 @@ async fn run_module(life: &Life, mut store: Store<Guest>, pre: &InstancePre<Gues
     }
 }
 
-async fn run_component(life: &Life, mut store: Store<Guest>, pre: &CommandPre<Guest>) -> Exit {
+async fn run_component(
+    life: &Life,
+    mut store: Store<ComponentGuest>,
+    pre: &CommandPre<ComponentGuest>,
+) -> Exit {
     let command = match pre.instantiate_async(&mut store).await {
         Ok(command) => command,
         Err(error) => return Exit::from_start_error(&error),
@@ -73,10 +80,10 @@ async fn run_component(life: &Life, mut store: Store<Guest>, pre: &CommandPre<Gu
     }
 }
 
-/// Ends when the container was asked to stop and its pod has no connection open any more.
+/// Ends when the container was asked to stop and its pod serves nobody any more.
 async fn stopped(life: &Life) {
     life.stop.cancelled().await;
-    while life.nursery.network.connection_count() > 0 {
+    while life.nursery.network.serving_count() > 0 {
         tokio::time::sleep(DRAIN_INTERVAL).await;
     }
 }

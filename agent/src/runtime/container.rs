@@ -199,7 +199,7 @@ async fn live(life: Life) {
         let life = life.clone();
         async move {
             match life.program.code() {
-                Code::Module(_) | Code::Command(_) => command::run(&life).await,
+                Code::Module(..) | Code::Command(_) => command::run(&life).await,
                 Code::Handler(pre) => serve::run(life.clone(), pre.clone()).await,
             }
         }

@@ -5,23 +5,30 @@ use super::limits::{Limiter, MemoryAccount};
 use super::stdio::{LogSink, OpenInput, Output};
 use super::ticker;
 use crate::network::PodNetwork;
+use crate::network::preview1::{self, Preview1Ctx, Preview1View};
 use crate::network::wasi::{self, NetworkCtx, NetworkView};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Linker, Store};
-use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// The data of a guest's store.
-pub struct Guest {
-    wasi: WasiP1Ctx,
+/// The data of a preview-1 module's store.
+pub(super) struct ModuleGuest {
+    preview1: Preview1Ctx,
+    limiter: Limiter,
+}
+
+/// The data of a component's store.
+pub(super) struct ComponentGuest {
+    wasi: WasiCtx,
+    table: ResourceTable,
     http: WasiHttpCtx,
     hooks: NoWay,
-    limiter: Limiter,
     network: Arc<PodNetwork>,
+    limiter: Limiter,
 }
 
 /// A host directory that a container sees.
@@ -50,18 +57,44 @@ pub(super) struct Nursery {
 }
 
 impl Nursery {
-    /// A store for one instance, limited and pre-emptible.
+    /// A store for one instance of a preview-1 module, limited and pre-emptible, with open listeners on `ports`.
     ///
     /// # Errors
-    /// A sentence when a mount cannot be opened.
-    pub(super) fn store(&self, engine: &Engine) -> Result<Store<Guest>, String> {
-        let mut store = Store::new(engine, self.guest()?);
+    /// A sentence when a mount cannot be opened or a port is taken.
+    pub(super) fn module(&self, engine: &Engine, ports: &[u16]) -> Result<Store<ModuleGuest>, String> {
+        let mut context = self.context()?;
+        if !ports.is_empty() {
+            context.env("LISTEN_FDS", ports.len().to_string());
+        }
+        let preview1 = Preview1Ctx::new(context.build_p1(), &self.network, ports)
+            .map_err(|error| format!("cannot listen on the container's ports {ports:?}: {error}"))?;
+        let guest = ModuleGuest { preview1, limiter: Limiter::new(self.memory.clone()) };
+        let mut store = Store::new(engine, guest);
         store.limiter(|guest| &mut guest.limiter);
         ticker::pre_empt(&mut store);
         Ok(store)
     }
 
-    fn guest(&self) -> Result<Guest, String> {
+    /// A store for one instance of a component, limited and pre-emptible.
+    ///
+    /// # Errors
+    /// A sentence when a mount cannot be opened.
+    pub(super) fn component(&self, engine: &Engine) -> Result<Store<ComponentGuest>, String> {
+        let guest = ComponentGuest {
+            wasi: self.context()?.build(),
+            table: ResourceTable::new(),
+            http: WasiHttpCtx::new(),
+            hooks: NoWay,
+            network: self.network.clone(),
+            limiter: Limiter::new(self.memory.clone()),
+        };
+        let mut store = Store::new(engine, guest);
+        store.limiter(|guest| &mut guest.limiter);
+        ticker::pre_empt(&mut store);
+        Ok(store)
+    }
+
+    fn context(&self) -> Result<WasiCtxBuilder, String> {
         let mut context = WasiCtx::builder();
         context.args(&self.args).envs(&self.env);
         if let Some(dir) = &self.working_dir {
@@ -72,13 +105,7 @@ impl Nursery {
         }
         context.stdout(Output(self.stdout.clone())).stderr(Output(self.stderr.clone()));
         self.mounts.iter().try_for_each(|mount| preopen(&mut context, mount))?;
-        Ok(Guest {
-            wasi: context.build_p1(),
-            http: WasiHttpCtx::new(),
-            hooks: NoWay,
-            limiter: Limiter::new(self.memory.clone()),
-            network: self.network.clone(),
-        })
+        Ok(context)
     }
 }
 
@@ -90,51 +117,48 @@ fn preopen(context: &mut WasiCtxBuilder, mount: &Mount) -> Result<(), String> {
     }
 }
 
-impl WasiView for Guest {
+impl Preview1View for ModuleGuest {
+    fn preview1(&mut self) -> &mut Preview1Ctx {
+        &mut self.preview1
+    }
+}
+
+impl WasiView for ComponentGuest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.wasi.ctx()
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
-impl WasiHttpView for Guest {
+impl WasiHttpView for ComponentGuest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let table: &mut ResourceTable = self.wasi.ctx().table;
-        WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.http }
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
-impl NetworkView for Guest {
+impl NetworkView for ComponentGuest {
     fn network(&mut self) -> NetworkCtx<'_> {
-        NetworkCtx { network: &self.network, table: self.wasi.ctx().table }
+        NetworkCtx { network: &self.network, table: &mut self.table }
     }
 }
 
 /// What programs are linked to, for one engine.
 pub(super) struct Linkers {
-    pub(super) module: Linker<Guest>,
-    pub(super) component: wasmtime::component::Linker<Guest>,
+    pub(super) module: Linker<ModuleGuest>,
+    pub(super) component: wasmtime::component::Linker<ComponentGuest>,
 }
 
 impl Linkers {
+    /// Preview 1 for modules; every interface of `wasi:cli`, `wasi:sockets` and `wasi:http` for components, commands and
+    /// handlers alike.
     pub(super) fn new(engine: &Engine) -> wasmtime::Result<Linkers> {
-        Ok(Linkers { module: module_linker(engine)?, component: component_linker(engine)? })
+        let mut module = Linker::new(engine);
+        preview1::add_to_linker(&mut module)?;
+        let mut component = wasmtime::component::Linker::new(engine);
+        wasi::link_wasi(&mut component)?;
+        wasi::add_to_linker(&mut component)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut component)?;
+        Ok(Linkers { module, component })
     }
-}
-
-/// Preview 1.
-fn module_linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p1::add_to_linker_async(&mut linker, |guest: &mut Guest| &mut guest.wasi)?;
-    Ok(linker)
-}
-
-/// Every interface of `wasi:cli` and `wasi:http`, for commands and handlers alike.
-fn component_linker(engine: &Engine) -> wasmtime::Result<wasmtime::component::Linker<Guest>> {
-    let mut linker = wasmtime::component::Linker::new(engine);
-    wasi::link_wasi(&mut linker)?;
-    wasi::add_to_linker(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    Ok(linker)
 }
 
 /// Refuses every outgoing request.

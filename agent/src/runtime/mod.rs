@@ -22,7 +22,7 @@ pub use classify::{MAX_FUNCTION_BYTES, MAX_MODULE_BYTES, NotAProgram, World};
 pub use container::{Container, ContainerSpec};
 pub use cpu::{CpuAccount, CpuUsage};
 pub use exit::Exit;
-pub use guest::{Guest, Mount};
+pub use guest::Mount;
 pub use limits::{MemoryAccount, OutOfMemory};
 pub use program::Program;
 pub use request::{AFTERWARDS_DEADLINE, REQUEST_DEADLINE, STREAM_DEADLINE};

@@ -5,7 +5,7 @@ use super::classify::{self, NotAProgram, Outline, World};
 use super::code_cache::CodeCache;
 use super::engine::Engines;
 use super::exit;
-use super::guest::{Guest, Linkers};
+use super::guest::{ComponentGuest, Linkers, ModuleGuest};
 use crate::image::{ImageError, ResolvedImage, SingleFlight};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -20,6 +20,8 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 const MAX_COMPILATIONS: usize = 2;
 /// How many missing imports are looked for.
 const MAX_MISSING: usize = 32;
+/// What a preview-1 program imports if it serves connections.
+const ACCEPT: &str = "wasi_snapshot_preview1::sock_accept";
 /// Packages whose 0.2 interfaces components are given.
 const GRANTED_PACKAGES: [&str; 7] =
     ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:http", "wasi:io", "wasi:random", "wasi:sockets"];
@@ -31,9 +33,10 @@ pub struct Program {
 }
 
 pub(super) enum Code {
-    Module(InstancePre<Guest>),
-    Command(CommandPre<Guest>),
-    Handler(ProxyPre<Guest>),
+    /// And whether it accepts connections: only then it is given listeners.
+    Module(InstancePre<ModuleGuest>, bool),
+    Command(CommandPre<ComponentGuest>),
+    Handler(ProxyPre<ComponentGuest>),
 }
 
 impl Program {
@@ -45,7 +48,7 @@ impl Program {
     /// What kind of program it is.
     pub fn world(&self) -> World {
         match self.code {
-            Code::Module(_) => World::Preview1Command,
+            Code::Module(..) => World::Preview1Command,
             Code::Command(_) => World::Command,
             Code::Handler(_) => World::HttpHandler,
         }
@@ -201,7 +204,10 @@ fn load(engine: &Engine, path: &Path, world: World) -> wasmtime::Result<Loaded> 
 
 fn link(loaded: &Loaded, linkers: &Linkers, outline: &Outline) -> Result<Code, ImageError> {
     let linked = match loaded {
-        Loaded::Module(module) => linkers.module.instantiate_pre(module).map(Code::Module),
+        Loaded::Module(module) => {
+            let accepts = outline.imports.iter().any(|name| name == ACCEPT);
+            linkers.module.instantiate_pre(module).map(|pre| Code::Module(pre, accepts))
+        }
         Loaded::Component(component) => {
             linkers.component.instantiate_pre(component).and_then(|pre| match outline.world {
                 World::HttpHandler => ProxyPre::new(pre).map(Code::Handler),

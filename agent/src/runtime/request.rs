@@ -6,7 +6,7 @@
 
 use super::cpu::Metered;
 use super::exit;
-use super::guest::Guest;
+use super::guest::ComponentGuest;
 use super::serve::{Response, Server};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -155,14 +155,14 @@ impl InFlight {
     }
 
     fn prepare(&self, request: hyper::Request<Incoming>) -> Result<(Run, oneshot::Receiver<Head>), String> {
-        let mut store = self.server.life.nursery.store(self.server.pre.engine())?;
+        let mut store = self.server.life.nursery.component(self.server.pre.engine())?;
         let (sender, receiver) = oneshot::channel();
         let mut http = store.data_mut().http();
         let request = http.new_incoming_request(Scheme::Http, request).map_err(|error| error.to_string())?;
         let outparam = http.new_response_outparam(sender).map_err(|error| error.to_string())?;
         let pre = self.server.pre.clone();
         let run = async move {
-            let mut store: Store<Guest> = store;
+            let mut store: Store<ComponentGuest> = store;
             let proxy = pre.instantiate_async(&mut store).await?;
             proxy.wasi_http_incoming_handler().call_handle(&mut store, request, outparam).await
         };

@@ -2,7 +2,7 @@
 
 use super::container::Life;
 use super::exit::Exit;
-use super::guest::Guest;
+use super::guest::ComponentGuest;
 use super::request::{self, Answer};
 use crate::network::{Connection, Listener, NetworkError};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,7 +32,7 @@ const DEFAULT_PORT: u16 = 80;
 /// One container's server.
 pub(super) struct Server {
     pub(super) life: Arc<Life>,
-    pub(super) pre: ProxyPre<Guest>,
+    pub(super) pre: ProxyPre<ComponentGuest>,
     pub(super) instances: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     pub(super) tasks: TaskTracker,
@@ -60,13 +60,13 @@ where
 }
 
 /// Serves until the container is stopped and drained, or killed.
-pub(super) async fn run(life: Arc<Life>, pre: ProxyPre<Guest>) -> Exit {
+pub(super) async fn run(life: Arc<Life>, pre: ProxyPre<ComponentGuest>) -> Exit {
     let listeners = match listen(&life) {
         Ok(listeners) => listeners,
         Err(message) => return Exit::not_started(message),
     };
     // What cannot be mounted is known now, not at the first request.
-    if let Err(message) = life.nursery.store(pre.engine()) {
+    if let Err(message) = life.nursery.component(pre.engine()) {
         return Exit::not_started(message);
     }
     let over = life.kill.child_token();
@@ -95,7 +95,7 @@ fn listen(life: &Life) -> Result<Vec<Listener>, String> {
 }
 
 impl Server {
-    fn new(life: Arc<Life>, pre: ProxyPre<Guest>, over: CancellationToken) -> Server {
+    fn new(life: Arc<Life>, pre: ProxyPre<ComponentGuest>, over: CancellationToken) -> Server {
         let tasks = TaskTracker::new();
         let mut http = auto::Builder::new(Executor { tasks: tasks.clone(), over: over.clone() });
         http.http1()

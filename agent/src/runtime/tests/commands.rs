@@ -142,7 +142,7 @@ async fn a_sleeper_and_a_spinner_stop_at_once() {
 }
 
 #[tokio::test]
-async fn a_guest_with_a_connection_drains_until_it_is_killed() {
+async fn a_pod_that_serves_somebody_drains_until_it_is_killed() {
     let bench = Bench::new();
     let listener = bench.network.listen((Ipv4Addr::UNSPECIFIED, 7).into()).unwrap();
     let client = bench.dial(7).await;
@@ -153,6 +153,19 @@ async fn a_guest_with_a_connection_drains_until_it_is_killed() {
     assert!(tokio::time::timeout(Duration::from_millis(30), container.wait()).await.is_err());
     drop((client, served));
     assert_eq!(container.wait().await.code, 143);
+}
+
+#[tokio::test]
+async fn connections_among_the_containers_of_a_pod_keep_nothing_open() {
+    let bench = Bench::new();
+    let listener = bench.network.listen((Ipv4Addr::UNSPECIFIED, 7).into()).unwrap();
+    let client = bench.network.connect((Ipv4Addr::LOCALHOST, 7).into()).await.unwrap();
+    let served = listener.accept().await.unwrap();
+    let container = bench.start(&sleeper(), |_| ()).await;
+    assert!(container.started().await);
+    container.stop();
+    assert_eq!(container.wait().await.code, 143);
+    drop((client, served));
 }
 
 /// Reads stdin and exits with 10 plus the number of bytes, 20 plus the error number on failure.
