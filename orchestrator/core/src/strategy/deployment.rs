@@ -1,0 +1,64 @@
+//! Deployments: how they roll.
+
+use super::{Findings, PLAIN, Strategy, pod, workload};
+use crate::validation::{Errors, not_negative};
+use peapod_api::FieldError;
+use serde_json::Value;
+
+pub(super) static STRATEGY: Strategy = Strategy {
+    counts_generations: true,
+    prepare_create: workload::prepare,
+    prepare_update: |new, _| workload::prepare(new),
+    validate,
+    validate_update: pod::immutable_selector,
+    ..PLAIN
+};
+
+fn validate(deployment: &Value, findings: &mut Findings) {
+    workload::validate(deployment, findings);
+    let (spec, errors) = (&deployment["spec"], &mut findings.errors);
+    not_negative(errors, "spec.revisionHistoryLimit", &spec["revisionHistoryLimit"]);
+    let deadline = &spec["progressDeadlineSeconds"];
+    not_negative(errors, "spec.progressDeadlineSeconds", deadline);
+    let ready = spec["minReadySeconds"].as_i64().unwrap_or(0);
+    if deadline.as_i64().is_some_and(|seconds| seconds <= ready) {
+        let why = "must be greater than minReadySeconds";
+        errors.push(FieldError::invalid("spec.progressDeadlineSeconds", deadline, why));
+    }
+    strategy(&spec["strategy"], errors);
+}
+
+fn strategy(strategy: &Value, errors: &mut Errors) {
+    const PATH: &str = "spec.strategy.rollingUpdate";
+    let rolling = &strategy["rollingUpdate"];
+    if strategy["type"] == "Recreate" && !rolling.is_null() {
+        let why = "may not be specified when strategy `type` is 'Recreate'";
+        errors.push(FieldError::forbidden(PATH, why));
+        return;
+    }
+    let surge = share(errors, &format!("{PATH}.maxSurge"), &rolling["maxSurge"], false);
+    let unavailable = share(errors, &format!("{PATH}.maxUnavailable"), &rolling["maxUnavailable"], true);
+    if rolling.is_object() && surge == Some(0) && unavailable == Some(0) {
+        let (path, value) = (format!("{PATH}.maxUnavailable"), &rolling["maxUnavailable"]);
+        errors.push(FieldError::invalid(&path, value, "may not be 0 when `maxSurge` is 0"));
+    }
+}
+
+/// A number of pods or a percentage of them; the amount if it is one.
+fn share(errors: &mut Errors, path: &str, value: &Value, at_most_all: bool) -> Option<i64> {
+    let Value::String(text) = value else {
+        not_negative(errors, path, value);
+        return value.as_i64();
+    };
+    let digits = text.strip_suffix('%').filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    let Some(percent) = digits.and_then(|n| n.parse::<i64>().ok()) else {
+        let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', \
+                   regex used for validation is '[0-9]+%')";
+        errors.push(FieldError::invalid(path, value, why));
+        return None;
+    };
+    if at_most_all && percent > 100 {
+        errors.push(FieldError::invalid(path, value, "must not be greater than 100%"));
+    }
+    Some(percent)
+}

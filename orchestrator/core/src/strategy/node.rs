@@ -1,0 +1,17 @@
+//! Nodes: taints and identity.
+
+use super::{PLAIN, Strategy};
+use crate::validation::{scheduling, text};
+use peapod_api::FieldError;
+
+pub(super) static STRATEGY: Strategy = Strategy {
+    validate: |node, findings| scheduling::taints(&mut findings.errors, "spec.taints", &node["spec"]["taints"]),
+    validate_update: |new, old, findings| {
+        let id = &old["spec"]["providerID"];
+        if !text(id).is_empty() && new["spec"]["providerID"] != *id {
+            let why = "node updates may not change providerID except from \"\" to valid";
+            findings.errors.push(FieldError::forbidden("spec.providerID", why));
+        }
+    },
+    ..PLAIN
+};

@@ -1,0 +1,70 @@
+//! Rules for values that several kinds share, worded as Kubernetes words them.
+
+pub mod container;
+pub mod metadata;
+pub mod names;
+pub mod pod_spec;
+pub mod probe;
+pub mod scheduling;
+pub mod selector;
+pub mod volume;
+
+use peapod_api::FieldError;
+use serde_json::Value;
+
+/// What is wrong with an object, in the order in which it was found.
+pub type Errors = Vec<FieldError>;
+
+/// `path.name`, or `name` at the top.
+pub fn child(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
+}
+
+/// The items of a list; none for anything else.
+pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+/// The items of a list, each with its path.
+pub fn indexed<'a>(value: &'a Value, path: &'a str) -> impl Iterator<Item = (String, &'a Value)> {
+    items(value).enumerate().map(move |(index, item)| (format!("{path}[{index}]"), item))
+}
+
+/// The text, empty where there is none.
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// One `Invalid value` for each of `complaints`.
+pub fn invalid(errors: &mut Errors, path: &str, value: &Value, complaints: Vec<String>) {
+    errors.extend(complaints.iter().map(|why| FieldError::invalid(path, value, why)));
+}
+
+/// The number at `path` must not be below zero; absence is fine.
+pub fn not_negative(errors: &mut Errors, path: &str, value: &Value) {
+    if value.as_i64().is_some_and(|n| n < 0) {
+        errors.push(FieldError::invalid(path, value, "must be greater than or equal to 0"));
+    }
+}
+
+/// The number at `path` must lie between the two; absence is fine.
+pub fn between(errors: &mut Errors, path: &str, value: &Value, low: i64, high: i64) {
+    if value.as_i64().is_some_and(|n| n < low || n > high) {
+        let why = format!("must be between {low} and {high}, inclusive");
+        errors.push(FieldError::invalid(path, value, &why));
+    }
+}
+
+/// The text must be one of `supported`; absence is fine.
+pub fn one_of(errors: &mut Errors, path: &str, value: &Value, supported: &[&str]) {
+    if value.as_str().is_some_and(|text| !supported.contains(&text)) {
+        errors.push(FieldError::not_supported(path, value, supported));
+    }
+}
+
+/// The two must be equal.
+pub fn immutable(errors: &mut Errors, path: &str, new: &Value, old: &Value) {
+    if new != old {
+        errors.push(FieldError::invalid(path, new, "field is immutable"));
+    }
+}

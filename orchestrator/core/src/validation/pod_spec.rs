@@ -1,0 +1,69 @@
+//! A pod's specification, whether in a Pod or in the template of a workload.
+
+use super::container::{self, Place, Scope};
+use super::{Errors, child, indexed, invalid, items, metadata, names, not_negative, scheduling, selector, text, volume};
+use peapod_api::FieldError;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Everything but what the schema alone says (types, required fields, enumerations).
+pub fn pod_spec(errors: &mut Errors, path: &str, spec: &Value) {
+    let volumes = volume::volumes(errors, &child(path, "volumes"), &spec["volumes"]);
+    let mut scope = Scope { volumes, names: BTreeSet::new() };
+    let main = child(path, "containers");
+    container::containers(errors, &main, &spec["containers"], Place::Main, &mut scope);
+    let init = child(path, "initContainers");
+    container::containers(errors, &init, &spec["initContainers"], Place::Init, &mut scope);
+    host_ports(errors, path, spec);
+    not_negative(
+        errors,
+        &child(path, "terminationGracePeriodSeconds"),
+        &spec["terminationGracePeriodSeconds"],
+    );
+    for name in ["hostname", "subdomain"] {
+        let value = text(&spec[name]);
+        if !value.is_empty() {
+            invalid(errors, &child(path, name), &spec[name], names::label(value));
+        }
+    }
+    let account = text(&spec["serviceAccountName"]);
+    if !account.is_empty() {
+        let path = child(path, "serviceAccountName");
+        invalid(errors, &path, &spec["serviceAccountName"], names::subdomain(account));
+    }
+    if spec["dnsPolicy"] == "None" && items(&spec["dnsConfig"]["nameservers"]).next().is_none() {
+        let why = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+        errors.push(FieldError::required(&child(path, "dnsConfig.nameservers"), why));
+    }
+    scheduling::placement(errors, path, spec);
+}
+
+/// The same host port cannot be asked for twice in one pod.
+fn host_ports(errors: &mut Errors, path: &str, spec: &Value) {
+    let mut seen = BTreeSet::new();
+    for (path, container) in indexed(&spec["containers"], &child(path, "containers")) {
+        for (path, port) in indexed(&container["ports"], &child(&path, "ports")) {
+            let host_port = &port["hostPort"];
+            let taken = host_port.as_i64().filter(|n| *n != 0).is_some_and(|n| {
+                !seen.insert((n, text(&port["protocol"]).to_string(), text(&port["hostIP"]).to_string()))
+            });
+            if taken {
+                let value = format!("{}/{}/{}", text(&port["hostIP"]), host_port, text(&port["protocol"]));
+                errors.push(FieldError::duplicate(&child(&path, "hostPort"), &value.into()));
+            }
+        }
+    }
+}
+
+/// The template of a workload: labels, annotations and the spec, which must restart its containers always.
+pub fn template(errors: &mut Errors, path: &str, template: &Value) {
+    selector::labels(errors, &child(path, "metadata.labels"), &template["metadata"]["labels"]);
+    metadata::annotations(errors, &child(path, "metadata.annotations"), &template["metadata"]["annotations"]);
+    let (path, spec) = (child(path, "spec"), &template["spec"]);
+    pod_spec(errors, &path, spec);
+    super::one_of(errors, &child(&path, "restartPolicy"), &spec["restartPolicy"], &["Always"]);
+    if !spec["activeDeadlineSeconds"].is_null() {
+        let why = "activeDeadlineSeconds in ReplicaSet is not Supported";
+        errors.push(FieldError::forbidden(&child(&path, "activeDeadlineSeconds"), why));
+    }
+}
