@@ -166,6 +166,12 @@ impl Error {
         Error::new(Reason::InternalError, format!("Internal error occurred: {}", message.into()))
     }
 
+    /// Adds a cause to the details.
+    pub fn because(mut self, cause: Cause) -> Error {
+        self.0.causes.push(cause);
+        self
+    }
+
     /// Adds a `Retry-After`, in seconds.
     pub fn retry_after(mut self, seconds: u32) -> Error {
         self.0.retry_after_seconds = Some(seconds);

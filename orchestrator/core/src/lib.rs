@@ -3,10 +3,15 @@
 #![deny(missing_docs)]
 
 pub mod action;
+pub mod admission;
+pub mod auth;
 pub mod controllers;
 pub mod name;
 pub mod patch;
+pub mod pod_fields;
 pub mod scheduler;
 pub mod schema;
 pub mod snapshot;
+pub mod strategy;
 pub mod table;
+pub mod validation;

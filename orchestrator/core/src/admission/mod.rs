@@ -1,0 +1,65 @@
+//! What the cluster adds to an object, or has against it, before it is validated and written.
+
+pub mod namespace;
+mod pod;
+pub mod service;
+
+use crate::snapshot::Snapshot;
+use crate::strategy::Endpoint;
+use peapod_api::{Error, Kind};
+use serde_json::Value;
+
+pub use service::Ranges;
+
+fn is_core(kind: &Kind, plural: &str) -> bool {
+    kind.group.is_empty() && kind.plural == plural
+}
+
+/// Admits a prepared new object. The same snapshot and seed give the same allocations.
+pub fn admit_create(
+    snapshot: &Snapshot,
+    kind: &Kind,
+    object: &mut Value,
+    ranges: &Ranges,
+    seed: u64,
+) -> Result<(), Error> {
+    namespace::admit_create(snapshot, kind, object)?;
+    if is_core(kind, "pods") {
+        pod::admit(snapshot, object)?;
+    }
+    if is_core(kind, "services") {
+        service::allocate(snapshot, object, ranges, seed)?;
+    }
+    Ok(())
+}
+
+/// Admits a prepared change.
+pub fn admit_update(
+    snapshot: &Snapshot,
+    kind: &Kind,
+    endpoint: Endpoint,
+    object: &mut Value,
+    ranges: &Ranges,
+    seed: u64,
+) -> Result<(), Error> {
+    if is_core(kind, "services") && endpoint != Endpoint::Status {
+        service::allocate(snapshot, object, ranges, seed)?;
+    }
+    Ok(())
+}
+
+/// What must still be true on the state that the write finds: the namespace is alive, what was allocated is free.
+pub fn recheck(snapshot: &Snapshot, kind: &Kind, object: &Value, is_new: bool) -> Result<(), Error> {
+    if is_new {
+        namespace::admit_create(snapshot, kind, object)?;
+    }
+    if is_core(kind, "services") {
+        service::check_free(snapshot, object)?;
+    }
+    Ok(())
+}
+
+/// Whether [`recheck`] can find anything.
+pub fn needs_recheck(kind: &Kind, is_new: bool) -> bool {
+    is_new && kind.namespaced() || is_core(kind, "services")
+}
