@@ -137,7 +137,8 @@ impl Error {
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Error {
         let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let list = if text.len() == 1 { text[0].clone() } else { format!("[{}]", text.join(", ")) };
-        let mut error = Error::new(Reason::Invalid, format!("{kind} {name:?} is invalid: {list}"));
+        let qualified = if group.is_empty() { kind.to_string() } else { format!("{kind}.{group}") };
+        let mut error = Error::new(Reason::Invalid, format!("{qualified} {name:?} is invalid: {list}"));
         error.0.group = group.into();
         error.0.kind = kind.into();
         error.0.name = name.into();
@@ -263,7 +264,7 @@ mod tests {
         let error = Error::invalid("apps", "Deployment", "web", &errors);
         assert_eq!(
             error.to_string(),
-            "Deployment \"web\" is invalid: [spec.containers: Required value, \
+            "Deployment.apps \"web\" is invalid: [spec.containers: Required value, \
              spec.replicas: Invalid value: -1: must be greater than or equal to 0]"
         );
         assert_eq!(error.status()["details"]["causes"][1]["reason"], "FieldValueInvalid");

@@ -38,16 +38,21 @@ const fn row(type_: &'static str, field: &'static str, verdict: Verdict) -> Row 
     Row { type_, field, verdict, neutral: &[] }
 }
 
-const fn but(type_: &'static str, field: &'static str, verdict: Verdict, neutral: &'static [&'static str]) -> Row {
+const fn but(
+    type_: &'static str,
+    field: &'static str,
+    verdict: Verdict,
+    neutral: &'static [&'static str],
+) -> Row {
     Row { type_, field, verdict, neutral }
 }
 
 use Verdict::{Honoured, Refused, Warned};
 
-const SANDBOX: Verdict = Warned("has no effect: a WASI module is confined by its sandbox and has no users or capabilities");
+const SANDBOX: Verdict =
+    Warned("has no effect: a WASI module is confined by its sandbox and has no users or capabilities");
 const NO_KERNEL: Verdict = Refused("a WASI module runs without a kernel of its own to share with the host");
-const NO_DRIVER: Verdict =
-    Refused("this volume type is not supported; use emptyDir, configMap or secret");
+const NO_DRIVER: Verdict = Refused("this volume type is not supported; use emptyDir, configMap or secret");
 const NOT_PROJECTED: Verdict =
     Refused("projected volumes are not supported; use configMap and secret volumes");
 const OWN_DNS: Verdict = Warned("has no effect: names are resolved by the node's own table");
@@ -63,7 +68,11 @@ pub static ROWS: &[Row] = &[
     row("PodSpec", "volumes", Honoured),
     row("PodSpec", "initContainers", Honoured),
     row("PodSpec", "containers", Honoured),
-    row("PodSpec", "ephemeralContainers", Refused("ephemeral containers are not supported: there is no process to attach to")),
+    row(
+        "PodSpec",
+        "ephemeralContainers",
+        Refused("ephemeral containers are not supported: there is no process to attach to"),
+    ),
     row("PodSpec", "restartPolicy", Honoured),
     row("PodSpec", "terminationGracePeriodSeconds", Honoured),
     row("PodSpec", "activeDeadlineSeconds", Honoured),
@@ -78,7 +87,12 @@ pub static ROWS: &[Row] = &[
         &["false"],
     ),
     row("PodSpec", "nodeName", Honoured),
-    but("PodSpec", "hostNetwork", Refused("pods live in their own network; use a Service of type NodePort"), &["false"]),
+    but(
+        "PodSpec",
+        "hostNetwork",
+        Refused("pods live in their own network; use a Service of type NodePort"),
+        &["false"],
+    ),
     but("PodSpec", "hostPID", NO_KERNEL, &["false"]),
     but("PodSpec", "hostIPC", NO_KERNEL, &["false"]),
     but(
@@ -94,7 +108,11 @@ pub static ROWS: &[Row] = &[
     row("PodSpec", "affinity", Honoured),
     row("PodSpec", "schedulerName", Honoured),
     row("PodSpec", "tolerations", Honoured),
-    row("PodSpec", "hostAliases", Refused("host aliases are not supported; use a Service without a selector")),
+    row(
+        "PodSpec",
+        "hostAliases",
+        Refused("host aliases are not supported; use a Service without a selector"),
+    ),
     row("PodSpec", "priorityClassName", Honoured),
     row("PodSpec", "priority", Honoured),
     row("PodSpec", "dnsConfig", OWN_DNS),
@@ -132,7 +150,11 @@ pub static ROWS: &[Row] = &[
     row("Volume", "emptyDir", Honoured),
     row("Volume", "configMap", Honoured),
     row("Volume", "secret", Honoured),
-    row("Volume", "hostPath", Refused("pods have no access to the node's files; use emptyDir, configMap or secret")),
+    row(
+        "Volume",
+        "hostPath",
+        Refused("pods have no access to the node's files; use emptyDir, configMap or secret"),
+    ),
     row("Volume", "gcePersistentDisk", NO_DRIVER),
     row("Volume", "awsElasticBlockStore", NO_DRIVER),
     row("Volume", "gitRepo", NO_DRIVER),
@@ -191,10 +213,16 @@ pub static ROWS: &[Row] = &[
     but(
         "Container",
         "restartPolicy",
-        Refused("containers with a restart policy of their own (sidecars) are not supported; use an ordinary container"),
+        Refused(
+            "containers with a restart policy of their own (sidecars) are not supported; use an ordinary container",
+        ),
         &[],
     ),
-    row("Container", "restartPolicyRules", Refused("restart rules are not supported; use the pod's restartPolicy")),
+    row(
+        "Container",
+        "restartPolicyRules",
+        Refused("restart rules are not supported; use the pod's restartPolicy"),
+    ),
     row("Container", "volumeMounts", Honoured),
     row("Container", "volumeDevices", Refused("block devices are not supported")),
     row("Container", "livenessProbe", Honoured),
@@ -222,7 +250,9 @@ pub static ROWS: &[Row] = &[
     row(
         "ContainerPort",
         "hostPort",
-        Warned("opens no port of the node, it only keeps pods with the same one apart; use a Service of type NodePort"),
+        Warned(
+            "opens no port of the node, it only keeps pods with the same one apart; use a Service of type NodePort",
+        ),
     ),
     row("ContainerPort", "containerPort", Honoured),
     but("ContainerPort", "protocol", Refused("only TCP and UDP are supported"), &["\"TCP\"", "\"UDP\""]),
@@ -260,7 +290,11 @@ pub static ROWS: &[Row] = &[
     row("VolumeMount", "subPath", Honoured),
     but("VolumeMount", "mountPropagation", Refused("mounts are not propagated"), &["\"None\""]),
     row("VolumeMount", "subPathExpr", Refused("is not supported; use subPath")),
-    row("Probe", "exec", Refused("exec probes are not supported: a module starts no processes; use httpGet or tcpSocket")),
+    row(
+        "Probe",
+        "exec",
+        Refused("exec probes are not supported: a module starts no processes; use httpGet or tcpSocket"),
+    ),
     row("Probe", "httpGet", Honoured),
     row("Probe", "tcpSocket", Honoured),
     row("Probe", "grpc", Refused("gRPC probes are not supported; use httpGet or tcpSocket")),
@@ -272,8 +306,17 @@ pub static ROWS: &[Row] = &[
     row("Probe", "terminationGracePeriodSeconds", Honoured),
     row("HTTPGetAction", "path", Honoured),
     row("HTTPGetAction", "port", Honoured),
-    row("HTTPGetAction", "host", Refused("a probe asks its own pod; set the Host header in httpHeaders instead")),
-    but("HTTPGetAction", "scheme", Refused("HTTPS probes are not supported; use HTTP or tcpSocket"), &["\"HTTP\""]),
+    row(
+        "HTTPGetAction",
+        "host",
+        Refused("a probe asks its own pod; set the Host header in httpHeaders instead"),
+    ),
+    but(
+        "HTTPGetAction",
+        "scheme",
+        Refused("HTTPS probes are not supported; use HTTP or tcpSocket"),
+        &["\"HTTP\""],
+    ),
     row("HTTPGetAction", "httpHeaders", Honoured),
     row("HTTPHeader", "name", Honoured),
     row("HTTPHeader", "value", Honoured),
@@ -423,7 +466,9 @@ fn amounts(path: &str, resources: &Value, errors: &mut Errors, warnings: &mut Ve
             let path = format!("{path}.{list}[{name}]");
             match name.as_str() {
                 "cpu" | "memory" => {}
-                "ephemeral-storage" => warnings.push(format!("{path}: has no effect: only cpu and memory are limited")),
+                "ephemeral-storage" => {
+                    warnings.push(format!("{path}: has no effect: only cpu and memory are limited"))
+                }
                 _ => errors.push(FieldError::forbidden(&path, "only cpu and memory can be asked for")),
             }
         }

@@ -11,7 +11,8 @@ const DEFAULT_ACCOUNT: &str = "default";
 const PATIENCE_SECONDS: i64 = 300;
 const CONDITIONS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 /// The priority classes that every cluster has.
-const CLASSES: [(&str, i64); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+const CLASSES: [(&str, i64); 2] =
+    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 pub(super) fn admit(snapshot: &Snapshot, pod: &mut Value) -> Result<(), Error> {
     if !pod["spec"].is_object() {
@@ -39,7 +40,8 @@ fn account(snapshot: &Snapshot, pod: &mut Value) -> Result<(), Error> {
     if name == DEFAULT_ACCOUNT || snapshot.find("serviceaccounts", namespace, name).is_some() {
         return Ok(());
     }
-    let why = format!("error looking up service account {namespace}/{name}: serviceaccount {name:?} not found");
+    let why =
+        format!("error looking up service account {namespace}/{name}: serviceaccount {name:?} not found");
     Err(refuse(pod, &why))
 }
 

@@ -57,7 +57,12 @@ fn start(seed: u64, purpose: &str, size: u32) -> u32 {
 }
 
 /// Gives the Service the address and the ports that it needs and does not name, and checks those that it names.
-pub(super) fn allocate(snapshot: &Snapshot, service: &mut Value, ranges: &Ranges, seed: u64) -> Result<(), Error> {
+pub(super) fn allocate(
+    snapshot: &Snapshot,
+    service: &mut Value,
+    ranges: &Ranges,
+    seed: u64,
+) -> Result<(), Error> {
     if !service["spec"].is_object() {
         return Ok(());
     }
@@ -137,12 +142,14 @@ fn address(
 }
 
 fn free_address(snapshot: &Snapshot, key: &Key, ranges: &Ranges, seed: u64) -> Result<Ipv4Addr, Error> {
-    let taken: BTreeSet<&str> = others(snapshot, key).map(|service| field(service, "spec.clusterIP")).collect();
+    let taken: BTreeSet<&str> =
+        others(snapshot, key).map(|service| field(service, "spec.clusterIP")).collect();
     let size = ranges.size();
     let first = start(seed, "address", size);
     // The first address of the range is kept for `default/kubernetes`.
     let candidates = (0..size).map(|step| (first + step) % size).filter(|index| *index != 0);
-    let mut free = candidates.map(|index| ranges.address(index)).filter(|a| !taken.contains(a.to_string().as_str()));
+    let mut free =
+        candidates.map(|index| ranges.address(index)).filter(|a| !taken.contains(a.to_string().as_str()));
     free.next().ok_or_else(|| Error::internal("failed to allocate a serviceIP: range is full"))
 }
 
@@ -186,11 +193,13 @@ fn ports(
         let Some(asked) = port["nodePort"].as_i64().filter(|n| *n != 0) else {
             let size = u32::from(high - low) + 1;
             let first = start(seed, &format!("port {index}"), size);
-            let numbers = (0..size).filter_map(|step| u16::try_from(u32::from(low) + (first + step) % size).ok());
+            let numbers =
+                (0..size).filter_map(|step| u16::try_from(u32::from(low) + (first + step) % size).ok());
             let mut free = numbers
                 .map(|n| (protocol.clone(), n))
                 .filter(|candidate| !taken.contains_key(candidate) && !own.contains(candidate));
-            let chosen = free.next().ok_or_else(|| Error::internal("failed to allocate a nodePort: range is full"))?;
+            let chosen =
+                free.next().ok_or_else(|| Error::internal("failed to allocate a nodePort: range is full"))?;
             port["nodePort"] = chosen.1.into();
             own.insert(chosen);
             continue;
@@ -198,7 +207,9 @@ fn ports(
         let path = format!("spec.ports[{index}].nodePort");
         let number = u16::try_from(asked).ok().filter(|n| (low..=high).contains(n));
         let why = match number {
-            None => format!("provided port is not in the valid range. The range of valid ports is {low}-{high}"),
+            None => {
+                format!("provided port is not in the valid range. The range of valid ports is {low}-{high}")
+            }
             Some(n) if taken.contains_key(&(protocol, n)) => "provided port is already allocated".into(),
             Some(_) => continue,
         };

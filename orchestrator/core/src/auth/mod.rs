@@ -99,7 +99,8 @@ impl Attributes<'_> {
 
 /// Whether `user` may do that. Errors: 403 worded as Kubernetes does.
 pub fn authorize(snapshot: &Snapshot, user: &User, attributes: &Attributes<'_>) -> Result<(), Error> {
-    let allowed = user.is_in(MASTERS) || user.node().is_some_and(|name| node::may(snapshot, name, attributes));
+    let allowed =
+        user.is_in(MASTERS) || user.node().is_some_and(|name| node::may(snapshot, name, attributes));
     if allowed { Ok(()) } else { Err(attributes.forbidden(user)) }
 }
 
@@ -109,7 +110,9 @@ const DISCOVERY: [&str; 4] = ["/api", "/apis", "/openapi", "/version"];
 /// Whether `user` may `verb` (`get`, ...) a path that names no resource.
 pub fn authorize_path(user: &User, verb: &str, path: &str) -> Result<(), Error> {
     let below = |roots: &[&str]| {
-        roots.iter().any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        roots
+            .iter()
+            .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     };
     let reads = matches!(verb, "get" | "head");
     let known = user.is_in(AUTHENTICATED) && below(&DISCOVERY);

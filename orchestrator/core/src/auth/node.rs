@@ -13,7 +13,9 @@ pub(super) fn may(snapshot: &Snapshot, node: &str, asked: &Attributes<'_>) -> bo
     let resource = asked.kind.resource();
     match (resource.as_str(), asked.subresource) {
         ("nodes", None) => own_node(node, asked),
-        ("nodes", Some(Subresource::Status)) => asked.name == node && matches!(asked.verb, "get" | "update" | "patch"),
+        ("nodes", Some(Subresource::Status)) => {
+            asked.name == node && matches!(asked.verb, "get" | "update" | "patch")
+        }
         ("leases.coordination.k8s.io", None) => heartbeat(node, asked),
         ("pods", None) => own_pods(snapshot, node, asked),
         ("pods", Some(Subresource::Status)) => {

@@ -13,7 +13,7 @@ fn world() -> Snapshot {
         let key = Key::new("pods", "d", name);
         let kind = kinds::lookup("", "pods").unwrap();
         let after = Arc::new(Draft::new(kind, key.clone(), value).at(revision as u64 + 1));
-        snapshot.apply(&Change { revision: revision as u64 + 1, key, before: None, after: Some(after) });
+        snapshot.apply(&Change::new(revision as u64 + 1, key, None, Some(after)));
     }
     snapshot
 }
@@ -21,7 +21,14 @@ fn world() -> Snapshot {
 fn ask<'a>(verb: &'a str, resource: &str, namespace: &'a str, name: &'a str) -> Attributes<'a> {
     let (resource, sub) = resource.split_once('/').unwrap_or((resource, ""));
     let subresource = (sub == "status").then_some(Subresource::Status);
-    Attributes { verb, kind: kinds::of_resource(resource).unwrap(), subresource, namespace, name, fields: None }
+    Attributes {
+        verb,
+        kind: kinds::of_resource(resource).unwrap(),
+        subresource,
+        namespace,
+        name,
+        fields: None,
+    }
 }
 
 #[test]
@@ -32,7 +39,8 @@ fn refusals_are_worded_as_kubernetes_words_them() {
         error.to_string(),
         "pods is forbidden: User \"jane\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\""
     );
-    let error = authorize(&snapshot, &user, &ask("patch", "deployments.apps/status", "d", "web")).unwrap_err();
+    let error =
+        authorize(&snapshot, &user, &ask("patch", "deployments.apps/status", "d", "web")).unwrap_err();
     assert_eq!(
         error.to_string(),
         "deployments.apps \"web\" is forbidden: User \"jane\" cannot patch resource \"deployments/status\" in API group \
@@ -63,7 +71,10 @@ fn a_node_reaches_its_own_and_nothing_else() {
         ("get", "configmaps", "d", "mine-env"),
     ];
     for (verb, resource, namespace, name) in allowed {
-        assert!(authorize(&snapshot, &agent, &ask(verb, resource, namespace, name)).is_ok(), "{verb} {resource} {name}");
+        assert!(
+            authorize(&snapshot, &agent, &ask(verb, resource, namespace, name)).is_ok(),
+            "{verb} {resource} {name}"
+        );
     }
     let refused = [
         ("patch", "nodes/status", "", "n2"),
@@ -83,15 +94,27 @@ fn a_node_reaches_its_own_and_nothing_else() {
         ("create", "deployments.apps", "d", ""),
     ];
     for (verb, resource, namespace, name) in refused {
-        assert!(authorize(&snapshot, &agent, &ask(verb, resource, namespace, name)).is_err(), "{verb} {resource} {name}");
+        assert!(
+            authorize(&snapshot, &agent, &ask(verb, resource, namespace, name)).is_err(),
+            "{verb} {resource} {name}"
+        );
     }
     let narrow = |text: &str| FieldSelector::parse(text, &["spec.nodeName"]).unwrap();
     let mine = narrow("spec.nodeName=n1");
     let theirs = narrow("spec.nodeName=n2");
-    assert!(authorize(&snapshot, &agent, &Attributes { fields: Some(&mine), ..ask("watch", "pods", "", "") }).is_ok());
-    assert!(authorize(&snapshot, &agent, &Attributes { fields: Some(&theirs), ..ask("watch", "pods", "", "") }).is_err());
+    assert!(
+        authorize(&snapshot, &agent, &Attributes { fields: Some(&mine), ..ask("watch", "pods", "", "") })
+            .is_ok()
+    );
+    assert!(
+        authorize(&snapshot, &agent, &Attributes { fields: Some(&theirs), ..ask("watch", "pods", "", "") })
+            .is_err()
+    );
     let one = narrow("metadata.name=mine-secret");
-    assert!(authorize(&snapshot, &agent, &Attributes { fields: Some(&one), ..ask("watch", "secrets", "d", "") }).is_ok());
+    assert!(
+        authorize(&snapshot, &agent, &Attributes { fields: Some(&one), ..ask("watch", "secrets", "d", "") })
+            .is_ok()
+    );
     // The name alone makes no node.
     let pretender = User::new("system:node:n1", &[]);
     assert!(authorize(&snapshot, &pretender, &ask("get", "nodes", "", "n1")).is_err());

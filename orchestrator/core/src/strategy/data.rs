@@ -2,10 +2,8 @@
 
 use super::{Findings, PLAIN, Strategy};
 use crate::validation::{Errors, immutable, invalid, names, text};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use peapod_api::FieldError;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Most bytes that the values of a ConfigMap or a Secret hold together.
 const LIMIT_BYTES: usize = 1024 * 1024;
@@ -17,13 +15,6 @@ pub(super) static CONFIG_MAP: Strategy = Strategy {
 };
 
 pub(super) static SECRET: Strategy = Strategy {
-    prepare_create: fold_string_data,
-    prepare_update: |new, old| {
-        fold_string_data(new);
-        if text(&new["type"]).is_empty() {
-            new["type"] = old["type"].clone();
-        }
-    },
     validate: validate_secret,
     validate_update: |new, old, findings| {
         immutable(&mut findings.errors, "type", &new["type"], &old["type"]);
@@ -31,15 +22,6 @@ pub(super) static SECRET: Strategy = Strategy {
     },
     ..PLAIN
 };
-
-/// `stringData` is only for writing: its values join `data`.
-fn fold_string_data(secret: &mut Value) {
-    let Some(secret) = secret.as_object_mut() else { return };
-    let Some(Value::Object(plain)) = secret.remove("stringData") else { return };
-    let data = secret.entry("data").or_insert_with(|| Value::Object(Map::new()));
-    let Some(data) = data.as_object_mut() else { return };
-    data.extend(plain.into_iter().map(|(key, value)| (key, STANDARD.encode(text(&value)).into())));
-}
 
 fn keys_of(map: &Value) -> impl Iterator<Item = &str> {
     map.as_object().into_iter().flatten().map(|(key, _)| key.as_str())

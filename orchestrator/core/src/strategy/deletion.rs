@@ -64,7 +64,8 @@ pub fn is_over(object: &Value) -> bool {
     let metadata = &object["metadata"];
     let waits = |list: &Value| list.as_array().is_some_and(|list| !list.is_empty());
     // `spec.finalizers` is a field of namespaces alone.
-    let held = waits(&metadata["finalizers"]) || object["kind"] == "Namespace" && waits(&object["spec"]["finalizers"]);
+    let held = waits(&metadata["finalizers"])
+        || object["kind"] == "Namespace" && waits(&object["spec"]["finalizers"]);
     let graceful = metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
     metadata["deletionTimestamp"].is_string() && !held && !graceful
 }
@@ -167,7 +168,10 @@ mod tests {
         let sooner = marked(of_pod(&dying, Some(5), 101));
         assert_eq!(sooner["metadata"]["deletionTimestamp"], "1970-01-01T00:01:45Z");
         assert_eq!(of_pod(&dying, Some(0), 101), Deletion::Remove);
-        assert_eq!(marked(of_pod(&pod("n", "Running"), Some(i64::MAX), 1))["metadata"]["deletionTimestamp"], "9999-12-30T22:00:00Z");
+        assert_eq!(
+            marked(of_pod(&pod("n", "Running"), Some(i64::MAX), 1))["metadata"]["deletionTimestamp"],
+            "9999-12-30T22:00:00Z"
+        );
     }
 
     #[test]

@@ -112,7 +112,9 @@ pub fn prepare_create(kind: &Kind, object: &mut Value, stamp: &Stamp) {
         object["status"] = Value::Object(Map::new());
     }
     let Some(metadata) = metadata_of(object) else { return };
-    for field in ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+    for field in
+        ["resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"]
+    {
         metadata.remove(field);
     }
     metadata.insert("uid".into(), stamp.uid.as_str().into());
@@ -210,7 +212,9 @@ fn keep_metadata(new: &mut Value, old: &Value) {
 /// Everything but metadata and status.
 fn substance(object: &Value) -> Vec<(&String, &Value)> {
     let fields = object.as_object().into_iter().flatten();
-    fields.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "apiVersion" | "kind")).collect()
+    fields
+        .filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status" | "apiVersion" | "kind"))
+        .collect()
 }
 
 /// Validates a prepared new object. Returns the warnings. Errors: 422 with every fault.
@@ -221,7 +225,12 @@ pub fn validate_create(kind: &Kind, object: &Value) -> Result<Vec<String>, Error
 }
 
 /// Validates a prepared change of `old`. Returns the warnings. Errors: 422 with every fault.
-pub fn validate_update(kind: &Kind, endpoint: Endpoint, new: &Value, old: &Value) -> Result<Vec<String>, Error> {
+pub fn validate_update(
+    kind: &Kind,
+    endpoint: Endpoint,
+    new: &Value,
+    old: &Value,
+) -> Result<Vec<String>, Error> {
     let mut findings = Findings::default();
     metadata::update(new, old, &mut findings.errors);
     if endpoint == Endpoint::Status {

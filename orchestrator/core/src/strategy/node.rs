@@ -5,7 +5,9 @@ use crate::validation::{scheduling, text};
 use peapod_api::FieldError;
 
 pub(super) static STRATEGY: Strategy = Strategy {
-    validate: |node, findings| scheduling::taints(&mut findings.errors, "spec.taints", &node["spec"]["taints"]),
+    validate: |node, findings| {
+        scheduling::taints(&mut findings.errors, "spec.taints", &node["spec"]["taints"])
+    },
     validate_update: |new, old, findings| {
         let id = &old["spec"]["providerID"];
         if !text(id).is_empty() && new["spec"]["providerID"] != *id {

@@ -115,11 +115,15 @@ fn without_changeable(spec: &Value) -> Value {
 }
 
 fn changed_fields(new: &Value, old: &Value) -> Vec<String> {
-    let names = |spec: &Value| spec.as_object().into_iter().flatten().map(|(n, _)| n.clone()).collect::<Vec<_>>();
+    let names =
+        |spec: &Value| spec.as_object().into_iter().flatten().map(|(n, _)| n.clone()).collect::<Vec<_>>();
     let mut all = [names(new), names(old)].concat();
     all.sort();
     all.dedup();
-    all.into_iter().filter(|name| new[name.as_str()] != old[name.as_str()]).map(|n| format!("spec.{n}")).collect()
+    all.into_iter()
+        .filter(|name| new[name.as_str()] != old[name.as_str()])
+        .map(|n| format!("spec.{n}"))
+        .collect()
 }
 
 /// For workloads: a selector never changes.

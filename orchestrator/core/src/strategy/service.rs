@@ -2,7 +2,9 @@
 
 use super::{Findings, PLAIN, Strategy};
 use crate::validation::names::NameRule;
-use crate::validation::{Errors, between, child, indexed, invalid, items, names, not_negative, probe, selector, text};
+use crate::validation::{
+    Errors, between, child, indexed, invalid, items, names, not_negative, probe, selector, text,
+};
 use peapod_api::FieldError;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -129,7 +131,11 @@ fn ports(spec: &Value, type_: &str, errors: &mut Errors) {
             errors.push(FieldError::duplicate(&path, &key));
         }
         if port["protocol"] == "SCTP" {
-            errors.push(FieldError::not_supported(&child(&path, "protocol"), &port["protocol"], &["TCP", "UDP"]));
+            errors.push(FieldError::not_supported(
+                &child(&path, "protocol"),
+                &port["protocol"],
+                &["TCP", "UDP"],
+            ));
         }
     }
     node_ports(spec, type_, errors);

@@ -176,7 +176,11 @@ fn mounts(errors: &mut Errors, path: &str, list: &Value, volumes: &BTreeSet<&str
         }
         let target = text(&mount["mountPath"]);
         if !target.is_empty() && !seen.insert(target) {
-            errors.push(FieldError::invalid(&child(&path, "mountPath"), &mount["mountPath"], "must be unique"));
+            errors.push(FieldError::invalid(
+                &child(&path, "mountPath"),
+                &mount["mountPath"],
+                "must be unique",
+            ));
         }
         let inside = &mount["subPath"];
         invalid(errors, &child(&path, "subPath"), inside, names::relative_path(text(inside)));
@@ -197,7 +201,8 @@ fn resources(errors: &mut Errors, path: &str, resources: &Value) {
     }
     for (name, request) in resources["requests"].as_object().into_iter().flatten() {
         let limit = &resources["limits"][name.as_str()];
-        let (Ok(asked), Ok(allowed)) = (text(request).parse::<Quantity>(), text(limit).parse::<Quantity>()) else {
+        let (Ok(asked), Ok(allowed)) = (text(request).parse::<Quantity>(), text(limit).parse::<Quantity>())
+        else {
             continue;
         };
         if asked > allowed {

@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 /// Most bytes of all annotations of an object, keys and values.
 pub const ANNOTATIONS_LIMIT_BYTES: usize = 256 * 1024;
 
-
 /// Metadata of an object that is about to be created, its name already generated.
 pub fn create(kind: &Kind, rule: NameRule, object: &Value, errors: &mut Errors) {
     let metadata = &object["metadata"];

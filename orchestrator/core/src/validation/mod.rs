@@ -26,7 +26,10 @@ pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// The items of a list, each with its path.
-pub fn indexed<'a>(value: &'a Value, path: &'a str) -> impl Iterator<Item = (String, &'a Value)> {
+pub fn indexed<'a, 'p>(
+    value: &'a Value,
+    path: &'p str,
+) -> impl Iterator<Item = (String, &'a Value)> + use<'a, 'p> {
     items(value).enumerate().map(move |(index, item)| (format!("{path}[{index}]"), item))
 }
 

@@ -22,7 +22,9 @@ impl NameRule {
     /// Complaints about `name`. A `prefix`, to which characters will be appended, may end in a dash.
     pub fn check(self, name: &str, prefix: bool) -> Vec<String> {
         let masked = match name.strip_suffix('-') {
-            Some(head) if prefix && !head.is_empty() => format!("{}a", &head[..head.len() - last_width(head)]),
+            Some(head) if prefix && !head.is_empty() => {
+                format!("{}a", &head[..head.len() - last_width(head)])
+            }
             _ => name.to_string(),
         };
         match self {
@@ -184,7 +186,10 @@ pub fn env_name(text: &str) -> Vec<String> {
     if !text.is_empty() && text.chars().all(|c| (' '..='~').contains(&c) && c != '=') {
         return Vec::new();
     }
-    vec!["a valid environment variable name must consist only of printable ASCII characters other than '='".into()]
+    vec![
+        "a valid environment variable name must consist only of printable ASCII characters other than '='"
+            .into(),
+    ]
 }
 
 /// A key of a ConfigMap or a Secret.
@@ -242,35 +247,46 @@ mod tests {
         }
         assert!(label_value("").is_empty() && label_value("a_B.c").is_empty());
         assert!(NameRule::Subdomain.check("web-", true).is_empty());
-        assert!(port_name("http").is_empty() && env_name("my.ENV-1").is_empty() && data_key(".env").is_empty());
+        assert!(
+            port_name("http").is_empty() && env_name("my.ENV-1").is_empty() && data_key(".env").is_empty()
+        );
     }
 
     #[test]
     fn bad_names_are_refused_in_kubernetes_words() {
         assert_eq!(
             label("My_Name"),
-            ["a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
+            [
+                "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
               end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
-              '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"]
+              '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+            ]
         );
         assert_eq!(label("a.b"), ["must not contain dots"]);
         assert_eq!(label(&"a".repeat(64)), ["must be no more than 63 bytes"]);
         assert_eq!(
             subdomain("Web"),
-            ["a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
+            [
+                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
               start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-              '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"]
+              '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+            ]
         );
         assert_eq!(
             label_value("-x"),
-            ["a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
+            [
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
               start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used \
-              for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"]
+              for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+            ]
         );
         assert_eq!(label_key("a/b/c").len(), 1);
         assert_eq!(label_key("/x"), ["prefix part must be non-empty"]);
         assert_eq!(label_key("")[0], "name part must be non-empty");
-        assert_eq!(port_name("-"), ["must contain at least one letter (a-z)", "must not begin or end with a hyphen"]);
+        assert_eq!(
+            port_name("-"),
+            ["must contain at least one letter (a-z)", "must not begin or end with a hyphen"]
+        );
         assert_eq!(dns1035_label("1a").len(), 1);
         assert_eq!(data_key(".."), ["must not be '..'"]);
         for text in ["", "-", "a-", ".", "a..b", "ä", "é-"] {

@@ -1,7 +1,9 @@
 //! A pod's specification, whether in a Pod or in the template of a workload.
 
 use super::container::{self, Place, Scope};
-use super::{Errors, child, indexed, invalid, items, metadata, names, not_negative, scheduling, selector, text, volume};
+use super::{
+    Errors, child, indexed, invalid, items, metadata, names, not_negative, scheduling, selector, text, volume,
+};
 use peapod_api::FieldError;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -14,12 +14,17 @@ pub fn tolerations(errors: &mut Errors, path: &str, list: &Value) {
         if !key.is_empty() {
             invalid(errors, &child(&path, "key"), &toleration["key"], names::label_key(key));
         } else if operator != "Exists" {
-            let why = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+            let why =
+                "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
             errors.push(FieldError::invalid(&child(&path, "operator"), &operator.into(), why));
         }
         if !toleration["tolerationSeconds"].is_null() && toleration["effect"] != "NoExecute" {
             let why = "effect must be 'NoExecute' when `tolerationSeconds` is set";
-            errors.push(FieldError::invalid(&child(&path, "effect"), &text(&toleration["effect"]).into(), why));
+            errors.push(FieldError::invalid(
+                &child(&path, "effect"),
+                &text(&toleration["effect"]).into(),
+                why,
+            ));
         }
         let value = text(&toleration["value"]);
         match operator {
@@ -27,7 +32,9 @@ pub fn tolerations(errors: &mut Errors, path: &str, list: &Value) {
                 let why = "value must be empty when `operator` is 'Exists'";
                 errors.push(FieldError::invalid(&child(&path, "operator"), &toleration["value"], why));
             }
-            "" | "Equal" => invalid(errors, &child(&path, "operator"), &toleration["value"], names::label_value(value)),
+            "" | "Equal" => {
+                invalid(errors, &child(&path, "operator"), &toleration["value"], names::label_value(value))
+            }
             _ => one_of(errors, &child(&path, "operator"), &toleration["operator"], &["Equal", "Exists"]),
         }
         if !text(&toleration["effect"]).is_empty() {
@@ -100,7 +107,13 @@ pub fn placement(errors: &mut Errors, path: &str, spec: &Value) {
             invalid(errors, &child(path, name), &spec[name], names::subdomain(value));
         }
     }
-    between(errors, &child(path, "activeDeadlineSeconds"), &spec["activeDeadlineSeconds"], 1, i64::from(i32::MAX));
+    between(
+        errors,
+        &child(path, "activeDeadlineSeconds"),
+        &spec["activeDeadlineSeconds"],
+        1,
+        i64::from(i32::MAX),
+    );
     node_affinity(errors, &child(path, "affinity.nodeAffinity"), &spec["affinity"]["nodeAffinity"]);
     tolerations(errors, &child(path, "tolerations"), &spec["tolerations"]);
 }
