@@ -13,6 +13,7 @@ mod namespace;
 mod node;
 pub mod pod;
 mod replicaset;
+pub mod scale;
 pub mod service;
 mod workload;
 
@@ -99,6 +100,8 @@ pub enum Endpoint {
     Status,
     /// As [`Endpoint::Main`], by the system itself, which may also empty `spec.finalizers` of a namespace.
     System,
+    /// The node of a pod, and the condition that says so.
+    Binding,
 }
 
 const GENERATED_CHARACTERS: usize = 5;
@@ -145,8 +148,11 @@ fn metadata_of(object: &mut Value) -> Option<&mut Map<String, Value>> {
 
 /// Takes over from `old` what a write through `endpoint` may not change, and counts the generation.
 pub fn prepare_update(kind: &Kind, endpoint: Endpoint, new: &mut Value, old: &Value) {
-    if endpoint == Endpoint::Status {
-        return only_status(new, old);
+    match endpoint {
+        Endpoint::Status => return only_status(new, old),
+        // The front door has put the node and the condition into a copy of the old object.
+        Endpoint::Binding => return,
+        Endpoint::Main | Endpoint::System => {}
     }
     let strategy = of(kind);
     if kind.has(Subresource::Status) {
@@ -233,7 +239,7 @@ pub fn validate_update(
 ) -> Result<Vec<String>, Error> {
     let mut findings = Findings::default();
     metadata::update(new, old, &mut findings.errors);
-    if endpoint == Endpoint::Status {
+    if matches!(endpoint, Endpoint::Status | Endpoint::Binding) {
         return outcome(kind, new, findings);
     }
     (of(kind).validate_update)(new, old, &mut findings);

@@ -13,6 +13,9 @@ pub fn pod_spec(errors: &mut Errors, path: &str, spec: &Value) {
     let volumes = volume::volumes(errors, &child(path, "volumes"), &spec["volumes"]);
     let mut scope = Scope { volumes, names: BTreeSet::new() };
     let main = child(path, "containers");
+    if spec["containers"].as_array().is_some_and(Vec::is_empty) {
+        errors.push(FieldError::required(&main, ""));
+    }
     container::containers(errors, &main, &spec["containers"], Place::Main, &mut scope);
     let init = child(path, "initContainers");
     container::containers(errors, &init, &spec["initContainers"], Place::Init, &mut scope);
