@@ -1,11 +1,12 @@
 //! What the cluster adds to an object, or has against it, before it is validated and written.
 
+mod lease;
 pub mod namespace;
 mod pod;
 pub mod service;
 
 use crate::snapshot::Snapshot;
-use crate::strategy::Endpoint;
+use crate::strategy::{Endpoint, Stamp};
 use peapod_api::{Error, Kind};
 use serde_json::Value;
 
@@ -21,15 +22,16 @@ pub fn admit_create(
     kind: &Kind,
     object: &mut Value,
     ranges: &Ranges,
-    seed: u64,
+    stamp: &Stamp,
 ) -> Result<(), Error> {
     namespace::admit_create(snapshot, kind, object)?;
     if is_core(kind, "pods") {
         pod::admit(snapshot, object)?;
     }
     if is_core(kind, "services") {
-        service::allocate(snapshot, object, ranges, seed)?;
+        service::allocate(snapshot, object, ranges, stamp.seed)?;
     }
+    lease::stamp(kind, object, stamp.now);
     Ok(())
 }
 
@@ -40,11 +42,12 @@ pub fn admit_update(
     endpoint: Endpoint,
     object: &mut Value,
     ranges: &Ranges,
-    seed: u64,
+    stamp: &Stamp,
 ) -> Result<(), Error> {
     if is_core(kind, "services") && endpoint != Endpoint::Status {
-        service::allocate(snapshot, object, ranges, seed)?;
+        service::allocate(snapshot, object, ranges, stamp.seed)?;
     }
+    lease::stamp(kind, object, stamp.now);
     Ok(())
 }
 

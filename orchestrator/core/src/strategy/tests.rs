@@ -116,8 +116,8 @@ fn faults_are_worded_as_kubernetes_words_them() {
         (with(pod(), "/spec/containers", json!([])), "Pod \"p\" is invalid: spec.containers: Required value".into()),
         (
             with(pod(), "/spec/volumes", json!([{"name": "v"}, {"name": "v", "emptyDir": {}, "secret": {"secretName": "s"}}])),
-            "Pod \"p\" is invalid: [spec.volumes[0]: Required value: must specify a volume type, spec.volumes[1].name: \
-             Duplicate value: \"v\", spec.volumes[1].secret: Forbidden: may not specify more than 1 volume type]"
+            "Pod \"p\" is invalid: [spec.volumes[1].name: Duplicate value: \"v\", \
+             spec.volumes[1].secret: Forbidden: may not specify more than 1 volume type]"
                 .into(),
         ),
         (
