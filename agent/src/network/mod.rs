@@ -8,6 +8,7 @@ mod connection;
 mod egress;
 mod error;
 mod fabric;
+pub mod http;
 mod listener;
 mod pipe;
 mod pod;
