@@ -14,7 +14,7 @@ async fn handler(bench: &Bench, change: impl FnOnce(&mut ContainerSpec)) -> Cont
 }
 
 /// One request on a connection of its own: status and body; `None` when the connection breaks.
-async fn get(bench: &Bench, path: &str) -> Option<(u16, String)> {
+pub(super) async fn get(bench: &Bench, path: &str) -> Option<(u16, String)> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(bench.dial(80).await)).await.unwrap();
     let request = http::Request::get(path).header("host", "pod").body(Empty::<bytes::Bytes>::new()).unwrap();

@@ -1,6 +1,7 @@
 //! The runtime, tested by programs in WebAssembly text.
 
 mod commands;
+mod guests;
 mod handlers;
 mod images;
 mod limits;
