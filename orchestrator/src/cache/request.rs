@@ -36,6 +36,7 @@ pub enum Guard {
 }
 
 /// One change that is asked for.
+#[allow(clippy::large_enum_variant, reason = "nearly all writes are puts")]
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Create or replace. Bytes equal to what is there change nothing and take no revision.

@@ -22,13 +22,16 @@ const RESERVED_BLOCK: u64 = 10_000;
 /// Between two group commits at most so many changes are forgotten: a few milliseconds.
 const COMPACT_LIMIT_ROWS: usize = 1000;
 
+/// Where the answer to a request goes.
+type Asker = oneshot::Sender<Result<Committed, WriteError>>;
+
 pub(super) enum Job {
-    Write(Request, oneshot::Sender<Result<Committed, WriteError>>),
+    Write(Request, Asker),
     /// Commit what is queued and end.
     Stop,
 }
 
-type Answer = (oneshot::Sender<Result<Committed, WriteError>>, Result<Committed, WriteError>);
+type Answer = (Asker, Result<Committed, WriteError>);
 
 pub(super) struct Writer {
     backend: Arc<dyn Backend>,
@@ -72,10 +75,7 @@ impl Writer {
     }
 
     /// What is queued already, up to the limits of a group.
-    fn gather(
-        &mut self,
-        first: Job,
-    ) -> (Vec<(Request, oneshot::Sender<Result<Committed, WriteError>>)>, bool) {
+    fn gather(&mut self, first: Job) -> (Vec<(Request, Asker)>, bool) {
         let mut group = Vec::new();
         let mut bytes = 0;
         let mut next = Some(first);
@@ -93,10 +93,7 @@ impl Writer {
         (group, false)
     }
 
-    fn commit(
-        &mut self,
-        group: Vec<(Request, oneshot::Sender<Result<Committed, WriteError>>)>,
-    ) -> Result<(), StoreError> {
+    fn commit(&mut self, group: Vec<(Request, Asker)>) -> Result<(), StoreError> {
         let mut working = Snapshot::clone(&self.shared.snapshot.load());
         let mut steps = Vec::new();
         let mut answers: Vec<Answer> = Vec::with_capacity(group.len());

@@ -10,8 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-/// A checkpoint is due when about so many bytes were logged since the last.
-const DUE_BYTES: u64 = 4 << 20;
 /// Past this many pages (16 MiB) writers wait until the log can begin anew: it may not grow for ever under a load that
 /// never pauses. What they wait for is short, because a passive checkpoint has just carried most of it over.
 const LOG_LIMIT_PAGES: i64 = 4096;
@@ -19,14 +17,19 @@ const LOG_LIMIT_PAGES: i64 = 4096;
 /// The checkpoint thread. Dropping it ends the thread.
 pub(super) struct Checkpoint {
     logged_bytes: AtomicU64,
+    due_bytes: u64,
     due: Option<SyncSender<()>>,
     failure: Arc<Mutex<Option<StoreError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Checkpoint {
-    /// `writer` is what every transaction holds.
-    pub(super) fn start(place: Place, writer: Arc<Mutex<Connection>>) -> Result<Checkpoint, StoreError> {
+    /// `writer` is what every transaction holds; one is due after about `due_bytes` were logged.
+    pub(super) fn start(
+        place: Place,
+        writer: Arc<Mutex<Connection>>,
+        due_bytes: u64,
+    ) -> Result<Checkpoint, StoreError> {
         let connection = place.connect()?;
         let failure = Arc::new(Mutex::new(None));
         let (due, work) = sync_channel(1);
@@ -36,12 +39,13 @@ impl Checkpoint {
         };
         let thread = thread::Builder::new().name("store-checkpoint".into()).spawn(run);
         let thread = thread.map_err(|e| StoreError::io(&place.path, e))?;
-        Ok(Checkpoint { logged_bytes: AtomicU64::new(0), due: Some(due), failure, thread: Some(thread) })
+        let (due, thread) = (Some(due), Some(thread));
+        Ok(Checkpoint { logged_bytes: AtomicU64::new(0), due_bytes, due, failure, thread })
     }
 
     /// Notes that `bytes` were logged; wakes the thread when it is due.
     pub(super) fn logged(&self, bytes: u64) {
-        if self.logged_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes < DUE_BYTES {
+        if self.logged_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes < self.due_bytes {
             return;
         }
         self.logged_bytes.store(0, Ordering::Relaxed);

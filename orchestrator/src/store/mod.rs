@@ -7,7 +7,7 @@ mod sqlite;
 mod unsigned;
 
 pub use memory::Memory;
-pub use sqlite::Sqlite;
+pub use sqlite::{Sqlite, SqliteOptions};
 
 use bytes::Bytes;
 use peapod_api::Key;

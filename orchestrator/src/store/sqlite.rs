@@ -23,6 +23,21 @@ const IDLE_READERS: usize = 4;
 /// What a change costs in the write-ahead log besides its value: about one page of each table.
 const ENTRY_OVERHEAD_BYTES: u64 = 3 * 4096;
 
+/// How the file is used. The defaults are meant for everybody but tests.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The name of a registered SQLite VFS; none for the operating system's own.
+    pub vfs: Option<String>,
+    /// A checkpoint is due when about so many bytes were logged since the last.
+    pub checkpoint_bytes: u64,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> SqliteOptions {
+        SqliteOptions { vfs: None, checkpoint_bytes: 4 << 20 }
+    }
+}
+
 /// The log in `DIR/store.db`.
 pub struct Sqlite {
     place: Place,
@@ -37,17 +52,15 @@ impl Sqlite {
     /// Opens or creates the store in the directory `dir`, which then belongs to this process. Errors: another process
     /// has it, the file is not ours, newer than this version or damaged, or the file system refuses.
     pub fn open(dir: &Path) -> Result<Sqlite, StoreError> {
-        Sqlite::open_through(dir, None)
+        Sqlite::open_with(dir, &SqliteOptions::default())
     }
 
-    /// Like [`Sqlite::open`], through the SQLite VFS registered under the name `vfs`: for tests that watch or break what
-    /// goes to the disk.
-    pub fn open_through(dir: &Path, vfs: Option<&str>) -> Result<Sqlite, StoreError> {
+    /// Like [`Sqlite::open`], with options other than the usual.
+    pub fn open_with(dir: &Path, options: &SqliteOptions) -> Result<Sqlite, StoreError> {
         let directory = schema::lock(dir)?;
-        let place = Place { path: dir.join(FILE), vfs: vfs.map(Into::into) };
-        let writer = schema::open(&place)?;
-        let writer = Arc::new(Mutex::new(writer));
-        let checkpoint = Checkpoint::start(place.clone(), writer.clone())?;
+        let place = Place { path: dir.join(FILE), vfs: options.vfs.clone() };
+        let writer = Arc::new(Mutex::new(schema::open(&place)?));
+        let checkpoint = Checkpoint::start(place.clone(), writer.clone(), options.checkpoint_bytes)?;
         let readers = Mutex::new(Vec::new());
         Ok(Sqlite { place, writer, readers, checkpoint, _directory: directory })
     }

@@ -103,7 +103,7 @@ fn a_contradiction_is_refused_whole(kept: &impl Reopen) {
     let backend = kept.open();
     fill(&backend);
     for wrong in [put(8, "b", None), put(8, "b", Some(2)), put(8, "c", Some(3)), delete(8, "c", 1)] {
-        assert!(backend.commit(&[wrong.clone()], None).is_err(), "{wrong:?}");
+        assert!(backend.commit(std::slice::from_ref(&wrong), None).is_err(), "{wrong:?}");
     }
     assert_eq!(live(&backend).0, [("a".to_string(), 7), ("b".to_string(), 4)]);
 }

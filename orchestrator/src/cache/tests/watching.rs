@@ -1,3 +1,5 @@
+//! Topics, slow watchers, expiry, bookmarks.
+
 use super::*;
 use std::time::Duration;
 
