@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
+const HANGS_AFTER: Duration = Duration::from_secs(60);
+
 /// What one writer does.
 #[derive(Clone, Debug)]
 enum Step {
@@ -163,11 +165,14 @@ async fn run(cache: Cache, writers: Vec<Vec<Step>>, patience: usize) -> Vec<Hist
 }
 
 fn judge(backend: Arc<dyn Backend>, ring: usize, writers: Vec<Vec<Step>>, patience: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let cache = Cache::open_with(backend, small_ring(ring)).unwrap();
     // Something to begin with, so that an empty run has a revision, too.
     runtime.block_on(cache.write(put("a", 100))).unwrap();
-    let histories = runtime.block_on(run(cache.clone(), writers, patience));
+    // A lost wake-up shows as a watcher that never ends.
+    let run = async { tokio::time::timeout(HANGS_AFTER, run(cache.clone(), writers, patience)).await };
+    let histories = runtime.block_on(run).expect("a watcher hangs");
     for history in &histories {
         history::check(history).unwrap();
     }
