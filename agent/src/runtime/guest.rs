@@ -5,6 +5,7 @@ use super::limits::{Limiter, MemoryAccount};
 use super::stdio::{LogSink, OpenInput, Output};
 use super::ticker;
 use crate::network::PodNetwork;
+use crate::network::http::OutgoingHttp;
 use crate::network::preview1::{self, Preview1Ctx, Preview1View};
 use crate::network::wasi::{self, NetworkCtx, NetworkView};
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub(super) struct ComponentGuest {
     wasi: WasiCtx,
     table: ResourceTable,
     http: WasiHttpCtx,
-    hooks: NoWay,
+    hooks: OutgoingHttp,
     network: Arc<PodNetwork>,
     limiter: Limiter,
 }
@@ -84,7 +85,7 @@ impl Nursery {
             wasi: self.context()?.build(),
             table: ResourceTable::new(),
             http: WasiHttpCtx::new(),
-            hooks: NoWay,
+            hooks: OutgoingHttp::new(self.network.clone()),
             network: self.network.clone(),
             limiter: Limiter::new(self.memory.clone()),
         };
@@ -158,29 +159,5 @@ impl Linkers {
         wasi::add_to_linker(&mut component)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut component)?;
         Ok(Linkers { module, component })
-    }
-}
-
-/// Refuses every outgoing request.
-struct NoWay;
-
-impl wasmtime_wasi_http::WasiHttpHooks for NoWay {
-    fn send_request(
-        &mut self,
-        _request: http::Request<wasmtime_wasi_http::WasiBody>,
-        _options: Option<wasmtime_wasi_http::RequestOptions>,
-        _fut: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
-    ) -> Box<
-        dyn Future<
-                Output = Result<
-                    (
-                        http::Response<wasmtime_wasi_http::WasiBody>,
-                        Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
-                    ),
-                    wasmtime_wasi_http::Error,
-                >,
-            > + Send,
-    > {
-        Box::new(std::future::ready(Err(wasmtime_wasi_http::Error::HttpRequestDenied)))
     }
 }

@@ -97,3 +97,30 @@ async fn memory_bomb_and_crasher_end_as_they_are_named() {
     let exit = crasher.wait().await;
     assert_eq!((exit.code, exit.reason), (134, "Error"));
 }
+
+#[tokio::test]
+async fn a_caller_reaches_a_front_and_that_its_backend() {
+    let bench = Bench::new();
+    let network = |name: &str, last: u8| {
+        bench.fabric.attach(PodIdentity::new("default", name, name, Ipv4Addr::new(10, 1, 0, last).into()))
+    };
+    let named = |name: &str| ("HOSTNAME".to_owned(), name.to_owned());
+    let hello = bench.start_guest("hello", |spec| spec.env = vec![named("hello-1")]).await;
+    let front = bench
+        .start_guest("front", |spec| {
+            spec.env = vec![named("front-1"), ("BACKEND".into(), format!("http://{POD_IP}"))];
+            spec.network = network("front", 3);
+        })
+        .await;
+    assert!(hello.started().await && front.started().await);
+    let stdout = Arc::new(Capture::default());
+    let caller = bench
+        .start_guest("caller", |spec| {
+            spec.args = ["caller", "http://10.1.0.3", "0", "2"].map(String::from).into();
+            spec.network = network("caller", 4);
+            spec.stdout = stdout.clone();
+        })
+        .await;
+    assert_eq!(caller.wait().await, Exit::exited(0));
+    assert_eq!(stdout.text(), "front-1 says: hello from hello-1: request 1\n".repeat(2));
+}
