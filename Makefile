@@ -1,0 +1,34 @@
+# The contract: `make up` runs the demo, `make test` passes all tests.
+.PHONY: build up test lint fmt bench modules
+
+CARGO ?= cargo
+TOOLS := $(CURDIR)/target/tools
+LOGS := $(CURDIR)/target/logs
+
+build:
+	@if [ -f web/package.json ]; then cd web && npm ci --no-audit --no-fund && npm run build; fi
+	$(CARGO) build --release --locked -p peapod
+
+up: build
+	./target/release/peapod up --images modules/dist --apply manifests/hello.yaml
+
+# One profile for all tests; the dependencies are optimised, the workspace is shared.
+test:
+	@mkdir -p $(LOGS)
+	bash tests/install/all.sh $(TOOLS)
+	$(CARGO) fmt --all --check
+	$(CARGO) build --workspace --all-targets --locked
+	PEAPOD_TOOLS=$(TOOLS) RUST_BACKTRACE=0 $(CARGO) test --workspace --locked --no-fail-fast
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+fmt:
+	$(CARGO) fmt --all
+
+modules:
+	bash modules/build.sh
+
+bench: build
+	RUST_BACKTRACE=0 bash tests/bench.sh

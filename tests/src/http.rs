@@ -1,0 +1,36 @@
+//! The plainest HTTP client there is: one connection a request, as curl makes it.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// GET; gives status code and body.
+///
+/// # Errors
+/// The connection was refused, broke, or did not speak HTTP.
+pub fn get(at: SocketAddr, path: &str) -> Result<(u16, String), String> {
+    let io = |error: std::io::Error| format!("{at}{path}: {error}");
+    let mut stream = TcpStream::connect_timeout(&at, Duration::from_secs(5)).map_err(io)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(io)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").map_err(io)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).map_err(io)?;
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| format!("{at}{path}: no HTTP: {text:?}"))?;
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status code")?;
+    let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
+    Ok((code, if chunked { unchunk(body) } else { body.to_string() }))
+}
+
+fn unchunk(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        if size == 0 || size > rest.len() {
+            break;
+        }
+        whole.push_str(&rest[..size]);
+        body = rest[size..].trim_start_matches("\r\n");
+    }
+    whole
+}
