@@ -2,9 +2,9 @@
 
 use super::queue::Queue;
 use super::{creations, until};
-use crate::cache::{Cache, Guard};
+use crate::cache::{Cache, Cursor, Guard};
 use crate::front_door::FrontDoor;
-use peapod_api::Key;
+use peapod_api::{Error, Key};
 use peapod_api::error::Reason;
 use peapod_core::controllers::{CONTROLLERS, Context};
 use peapod_core::snapshot::{Change, Snapshot};
@@ -22,12 +22,8 @@ type Work = (usize, Key);
 /// Reconciles until `stop`. Returns only then, or when the cache has ended.
 pub async fn run(cache: Cache, door: FrontDoor, node_grace: Duration, stop: CancellationToken) {
     let mut queue: Queue<Work> = Queue::new();
-    let mut running: JoinSet<(Work, Result<Option<Duration>, bool>)> = JoinSet::new();
-    let start = cache.snapshot();
-    for change in creations(&start) {
-        enqueue(&mut queue, &start, &change);
-    }
-    let mut changes = cache.changes(start.revision());
+    let mut running: JoinSet<(Work, Result<Option<Duration>, Error>)> = JoinSet::new();
+    let mut changes = begin(&cache, &mut queue);
     loop {
         while running.len() < CONCURRENT
             && let Some(work) = queue.take()
@@ -45,12 +41,7 @@ pub async fn run(cache: Cache, door: FrontDoor, node_grace: Duration, stop: Canc
                     let snapshot = cache.snapshot();
                     batch.changes.iter().for_each(|change| enqueue(&mut queue, &snapshot, change));
                 }
-                Err(_) => {
-                    // Behind the log's compaction: begin anew with what there is.
-                    let snapshot = cache.snapshot();
-                    creations(&snapshot).for_each(|change| enqueue(&mut queue, &snapshot, &change));
-                    changes = cache.changes(snapshot.revision());
-                }
+                Err(_) => changes = begin(&cache, &mut queue),
             },
             () = until(queue.next_timer()) => queue.expire(Instant::now()),
             Some(ended) = running.join_next() => match ended {
@@ -62,6 +53,13 @@ pub async fn run(cache: Cache, door: FrontDoor, node_grace: Duration, stop: Canc
     }
 }
 
+/// Looks at everything there is, and at each change from then on; again after having fallen behind.
+fn begin(cache: &Cache, queue: &mut Queue<Work>) -> Cursor {
+    let (snapshot, changes) = cache.changes();
+    creations(&snapshot).for_each(|change| enqueue(queue, &snapshot, &change));
+    changes
+}
+
 fn enqueue(queue: &mut Queue<Work>, snapshot: &Snapshot, change: &Change) {
     for (index, controller) in CONTROLLERS.iter().enumerate() {
         for key in (controller.triggers)(snapshot, change) {
@@ -70,13 +68,13 @@ fn enqueue(queue: &mut Queue<Work>, snapshot: &Snapshot, change: &Change) {
     }
 }
 
-/// One reconciliation on the newest snapshot; the error says only that it is to be tried again.
+/// One reconciliation on the newest snapshot; after an error it is to be tried again.
 async fn reconcile(
     cache: &Cache,
     door: &FrontDoor,
     (index, key): &Work,
     node_grace: Duration,
-) -> Result<Option<Duration>, bool> {
+) -> Result<Option<Duration>, Error> {
     let controller = &CONTROLLERS[*index];
     let snapshot = cache.snapshot();
     let context = Context { now: door.now(), node_grace };
@@ -91,7 +89,7 @@ async fn reconcile(
             if error.reason() != Reason::Conflict {
                 tracing::warn!(controller = controller.name, %key, %error, "reconciliation failed");
             }
-            Err(true)
+            Err(error)
         }
     }
 }
@@ -101,6 +99,6 @@ fn guards(snapshot: &Snapshot, key: &Key) -> Vec<Guard> {
     let Some(object) = snapshot.get(key) else { return vec![Guard::Absent { key: key.clone() }] };
     vec![
         Guard::Revision { key: key.clone(), revision: object.revision },
-        Guard::NothingChangedUnder { uid: object.header.uid.to_string(), since: snapshot.revision() },
+        Guard::NothingChangedUnder { uid: object.header.uid.clone(), since: snapshot.revision() },
     ]
 }

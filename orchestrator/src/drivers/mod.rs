@@ -7,17 +7,11 @@ mod scheduler;
 pub use controllers::run as run_controllers;
 pub use scheduler::run as run_scheduler;
 
-use crate::cache::Cache;
 use peapod_core::snapshot::{Change, Snapshot};
 
 /// The changes that would have made a snapshot out of nothing: what a driver sees at its start.
 fn creations(snapshot: &Snapshot) -> impl Iterator<Item = Change> + use<'_> {
-    snapshot.iter().map(|object| Change {
-        revision: object.revision,
-        key: object.key.clone(),
-        before: None,
-        after: Some(object.clone()),
-    })
+    snapshot.iter().map(|object| Change::new(object.revision, object.key.clone(), None, Some(object.clone())))
 }
 
 /// Waits for an instant, or for ever if there is none.

@@ -35,8 +35,7 @@ struct Scheduling {
 
 /// Schedules until `stop`.
 pub async fn run(cache: Cache, door: FrontDoor, stop: CancellationToken) {
-    let start = cache.snapshot();
-    let mut changes = cache.changes(start.revision());
+    let (start, mut changes) = cache.changes();
     let mut state = Scheduling::new(cache, door, &start);
     loop {
         state.schedule_ready();
@@ -45,9 +44,9 @@ pub async fn run(cache: Cache, door: FrontDoor, stop: CancellationToken) {
             batch = changes.next() => match batch {
                 Ok(batch) => batch.changes.iter().for_each(|change| state.see(change)),
                 Err(_) => {
-                    let snapshot = state.cache.snapshot();
-                    changes = state.cache.changes(snapshot.revision());
-                    state = Scheduling::new(state.cache, state.door, &snapshot);
+                    let (start, anew) = state.cache.changes();
+                    changes = anew;
+                    state = Scheduling::new(state.cache, state.door, &start);
                 }
             },
             () = until(state.refused.values().min().copied()) => state.retry_refused(),
