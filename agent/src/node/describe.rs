@@ -130,7 +130,12 @@ mod tests {
         node["status"] = machine.status(&node);
         assert_eq!(machine.status(&node), node["status"]);
         assert!(meta::condition_is_true(&node, "Ready"));
-        let ready = node["status"]["conditions"].as_array().unwrap().iter().position(|c| c["type"] == "Ready").unwrap();
+        let ready = node["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .position(|c| c["type"] == "Ready")
+            .unwrap();
         node["status"]["conditions"][ready]["status"] = "Unknown".into();
         assert_ne!(machine.status(&node), node["status"]);
         assert!(memory_kib("MemTotal:  16 kB\nMemFree: 1 kB") == 16);

@@ -57,8 +57,11 @@ fn port_number(value: &Value) -> Option<u16> {
 fn addresses(service: &Value) -> Vec<IpAddr> {
     let spec = &service["spec"];
     let one = spec["clusterIP"].as_str().into_iter();
-    let all: BTreeSet<IpAddr> =
-        list(&spec["clusterIPs"]).filter_map(Value::as_str).chain(one).filter_map(|ip| ip.parse().ok()).collect();
+    let all: BTreeSet<IpAddr> = list(&spec["clusterIPs"])
+        .filter_map(Value::as_str)
+        .chain(one)
+        .filter_map(|ip| ip.parse().ok())
+        .collect();
     all.into_iter().collect()
 }
 
@@ -69,7 +72,9 @@ impl Services {
             Source::Slices => &mut self.slices,
         };
         match change {
-            Seen::Listed(objects) => *map = objects.into_iter().map(|object| (name(&object), object)).collect(),
+            Seen::Listed(objects) => {
+                *map = objects.into_iter().map(|object| (name(&object), object)).collect()
+            }
             Seen::Applied(object) => drop(map.insert(name(&object), object)),
             Seen::Deleted(object) => drop(map.remove(&name(&object))),
         }
@@ -123,10 +128,16 @@ fn add_service(tables: &mut Tables, old: &Tables, key: &Name, service: &Value, s
     for port in list(&service["spec"]["ports"]) {
         let (Some(protocol), Some(number)) = (protocol(port), port_number(&port["port"])) else { continue };
         let port_name = port["name"].as_str().unwrap_or_default();
-        let endpoints: Vec<SocketAddr> = slices.iter().flat_map(|slice| endpoints(slice, port_name, protocol)).collect();
-        let affinity = if service["spec"]["sessionAffinity"] == "ClientIP" { Affinity::ClientIp } else { Affinity::None };
+        let endpoints: Vec<SocketAddr> =
+            slices.iter().flat_map(|slice| endpoints(slice, port_name, protocol)).collect();
+        let affinity = if service["spec"]["sessionAffinity"] == "ClientIP" {
+            Affinity::ClientIp
+        } else {
+            Affinity::None
+        };
         for ip in &own {
-            let same = |before: &&Arc<ServicePort>| before.endpoints == endpoints && before.affinity == affinity;
+            let same =
+                |before: &&Arc<ServicePort>| before.endpoints == endpoints && before.affinity == affinity;
             let kept = old.service(SocketAddr::new(*ip, number), protocol).filter(same).cloned();
             let to = kept.unwrap_or_else(|| Arc::new(port_to(key, endpoints.clone(), affinity)));
             tables.add_service(*ip, number, protocol, to);
@@ -150,14 +161,16 @@ fn ips(endpoint: &Value) -> impl Iterator<Item = IpAddr> {
 
 fn endpoints(slice: &Value, port_name: &str, wanted: Protocol) -> Vec<SocketAddr> {
     let mut ports = list(&slice["ports"]);
-    let matching = ports.find(|p| p["name"].as_str().unwrap_or_default() == port_name && protocol(p) == Some(wanted));
+    let matching =
+        ports.find(|p| p["name"].as_str().unwrap_or_default() == port_name && protocol(p) == Some(wanted));
     let Some(port) = matching.and_then(|port| port_number(&port["port"])) else { return Vec::new() };
     let ready = list(&slice["endpoints"]).filter(|endpoint| is_ready(endpoint));
     ready.flat_map(ips).map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
 fn add_headless(tables: &mut Tables, own_name: &str, slices: &[&Value]) {
-    let ready = slices.iter().flat_map(|slice| list(&slice["endpoints"])).filter(|endpoint| is_ready(endpoint));
+    let ready =
+        slices.iter().flat_map(|slice| list(&slice["endpoints"])).filter(|endpoint| is_ready(endpoint));
     let mut all = BTreeSet::new();
     for endpoint in ready {
         let addresses: Vec<IpAddr> = ips(endpoint).collect();
@@ -216,10 +229,11 @@ mod tests {
 
     #[test]
     fn a_headless_service_is_named_and_has_no_ports() {
-        let endpoints = json!([{"addresses": ["10.244.0.2"], "hostname": "db-0"}, {"addresses": ["10.244.0.3"]}]);
+        let endpoints =
+            json!([{"addresses": ["10.244.0.2"], "hostname": "db-0"}, {"addresses": ["10.244.0.3"]}]);
         let state = state(json!({"clusterIP": "None", "ports": [{"name": "http", "port": 80}]}), endpoints);
         let tables = state.tables(&Tables::new());
-        let named = |name: &str| tables.name(name).map(<[IpAddr]>::to_vec).unwrap_or_default();
+        let named = |name: &str| tables.lookup(name).map(<[IpAddr]>::to_vec).unwrap_or_default();
         assert_eq!(named("web.d.svc.cluster.local").len(), 2);
         assert_eq!(named("db-0.web.d.svc.cluster.local"), ["10.244.0.2".parse::<IpAddr>().unwrap()]);
         assert!(state.node_ports().is_empty());

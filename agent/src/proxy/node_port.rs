@@ -70,7 +70,8 @@ async fn bind(api: &Api, host_ip: IpAddr, port: &NodePort) -> TcpListener {
     let mut told = false;
     loop {
         let failure = if port.udp {
-            "UDP is not relayed from the machine into the pod network; pods reach the Service by its address".into()
+            "UDP is not relayed from the machine into the pod network; pods reach the Service by its address"
+                .into()
         } else {
             match TcpListener::bind(address).await {
                 Ok(listener) => return listener,
@@ -133,7 +134,8 @@ async fn relay(mut stream: TcpStream, fabric: Fabric, to: SocketAddr) {
     let _ = stream.set_nodelay(true);
     match fabric.dial(to).await {
         Ok(mut inside) => {
-            let copied = tokio::io::copy_bidirectional_with_sizes(&mut stream, &mut inside, COPY_BYTES, COPY_BYTES);
+            let copied =
+                tokio::io::copy_bidirectional_with_sizes(&mut stream, &mut inside, COPY_BYTES, COPY_BYTES);
             if let Err(error) = copied.await {
                 tracing::trace!(%to, %error, "a relayed connection ended early");
             }

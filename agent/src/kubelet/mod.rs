@@ -1,0 +1,83 @@
+//! Kubelet's own paths, served over any byte stream.
+
+mod query;
+
+use crate::logs::{self, Directory};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::io;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Answers requests on `io` (HTTP/1.1 or HTTP/2) until the peer closes it or `stop`.
+pub(crate) async fn serve<IO>(io: IO, logs: Directory, stop: CancellationToken)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |request| {
+        let logs = logs.clone();
+        async move { Ok::<_, Infallible>(answer(&logs, &request)) }
+    });
+    let server = auto::Builder::new(TokioExecutor::new());
+    let serving = server.serve_connection(TokioIo::new(io), service);
+    if let Some(Err(error)) = stop.run_until_cancelled(serving).await {
+        tracing::debug!(error, "the connection to the control plane ended early");
+    }
+}
+
+fn answer(logs: &Directory, request: &Request<Incoming>) -> Response<Body> {
+    if request.method() != Method::GET {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
+    }
+    let path: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
+    match path[..] {
+        ["healthz"] => plain(StatusCode::OK, "ok"),
+        ["containerLogs", namespace, pod, container] => {
+            container_logs(logs, namespace, pod, container, request.uri().query().unwrap_or_default())
+        }
+        _ => plain(StatusCode::NOT_FOUND, "404 page not found"),
+    }
+}
+
+fn container_logs(logs: &Directory, namespace: &str, pod: &str, container: &str, query: &str) -> Response<Body> {
+    let options = match query::log_options(query) {
+        Ok(options) => options,
+        Err(message) => return plain(StatusCode::BAD_REQUEST, &message),
+    };
+    let previous = options.previous;
+    let Some(pod_logs) = logs.find(namespace, pod) else {
+        return plain(StatusCode::NOT_FOUND, &format!("pod {pod:?} does not run on this node"));
+    };
+    match logs::read(&pod_logs, container, options) {
+        Ok(Some(stream)) => {
+            let mut response = Response::new(BodyExt::boxed_unsync(StreamBody::new(stream.map_ok(Frame::data))));
+            response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            response
+        }
+        Ok(None) if previous => {
+            let text = format!("previous terminated container {container:?} in pod {pod:?} not found");
+            plain(StatusCode::BAD_REQUEST, &text)
+        }
+        Ok(None) => {
+            let text = format!("container {container:?} in pod {pod:?} is waiting to start: ContainerCreating");
+            plain(StatusCode::BAD_REQUEST, &text)
+        }
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("the log cannot be read: {error}")),
+    }
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<Body> {
+    let body = Full::new(Bytes::copy_from_slice(text.as_bytes())).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = status;
+    response
+}
