@@ -1,10 +1,16 @@
 //! The agent as a whole: what it is made of, and the order in which it starts and stops.
 
+use crate::api::Api;
 use crate::config::Config;
+use crate::logs::Directory;
 use crate::network::{Fabric, FabricConfig};
+use crate::node::Machine;
+use crate::runtime::{Runtime, RuntimeConfig};
+use crate::{kubelet, node, proxy};
 use anyhow::Context;
 use parking_lot::Mutex;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -17,6 +23,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(900);
 /// A running agent. Dropping it cuts its tasks off; [`Agent::shutdown`] ends them in order.
 pub struct Agent {
     fabric: Fabric,
+    logs: Directory,
+    runtime: Arc<Runtime>,
     stop: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
     failure: watch::Sender<Option<String>>,
@@ -30,16 +38,43 @@ impl Agent {
     pub async fn start(config: Config, client: kube::Client) -> anyhow::Result<Agent> {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("cannot use the data directory {}", config.data_dir.display()))?;
-        let _ = client;
         let mut ranges = vec![config.pod_cidr];
         ranges.extend(&config.service_cidrs);
-        let fabric = Fabric::new(FabricConfig::new(ranges, config.host_ip));
-        Ok(Agent {
-            fabric,
+        let agent = Agent {
+            fabric: Fabric::new(FabricConfig::new(ranges, config.host_ip)),
+            logs: Directory::new().context("cannot start a thread")?,
+            runtime: Arc::new(Runtime::new(RuntimeConfig::new(config.data_dir.join("code")))?),
             stop: CancellationToken::new(),
             tasks: Mutex::default(),
             failure: watch::Sender::new(None),
-        })
+        };
+        agent.start_tasks(&config, client);
+        Ok(agent)
+    }
+
+    fn start_tasks(&self, config: &Config, client: kube::Client) {
+        let api = Api::new(client);
+        let max_pods = config.max_pods.unwrap_or(self.runtime.max_instances());
+        let machine = Machine::read(&config.node_name, config.host_ip, config.pod_cidr.to_string(), max_pods)
+            .with_labels(config.labels.clone());
+        let stop = self.stop.clone();
+        self.supervise("node", node::run(api.clone(), machine, stop.clone()));
+        self.supervise("proxy", proxy::run(api, self.fabric.clone(), config.host_ip, stop));
+    }
+
+    /// Runs a task that ends only when the agent stops: one that ends unasked is a failure of the agent.
+    fn supervise(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let (stop, failure) = (self.stop.clone(), self.failure.clone());
+        self.tasks.lock().spawn(async move {
+            // The guard speaks after a panic too.
+            let guard = scopeguard(move || {
+                if !stop.is_cancelled() {
+                    failure.send_replace(Some(format!("the agent's task {name:?} ended unasked")));
+                }
+            });
+            task.await;
+            drop(guard);
+        });
     }
 
     /// The node's network.
@@ -47,14 +82,13 @@ impl Agent {
         &self.fabric
     }
 
-    /// Serves kubelet's paths (`/containerLogs`, `/healthz`, `/pods`, `/metrics`) over HTTP/1.1 or HTTP/2 on `io`,
-    /// until the peer closes it or the agent stops.
+    /// Serves kubelet's paths (`/containerLogs`, `/healthz`) over HTTP/1.1 or HTTP/2 on `io`, until the peer closes it
+    /// or the agent stops.
     pub async fn serve<IO>(&self, io: IO)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        drop(io);
-        self.stop.cancelled().await;
+        kubelet::serve(io, self.logs.clone(), self.stop.clone()).await;
     }
 
     /// Resolves, with the reason, when a task of the agent has ended unasked.
@@ -76,5 +110,19 @@ impl Agent {
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         let all = async { while tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, all).await;
+        self.runtime.shutdown().await;
     }
+}
+
+/// Calls `end` when it is dropped.
+fn scopeguard(end: impl FnOnce()) -> impl Drop {
+    struct Guard<F: FnOnce()>(Option<F>);
+    impl<F: FnOnce()> Drop for Guard<F> {
+        fn drop(&mut self) {
+            if let Some(end) = self.0.take() {
+                end();
+            }
+        }
+    }
+    Guard(Some(end))
 }

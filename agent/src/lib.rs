@@ -7,8 +7,12 @@ mod agent;
 mod api;
 mod config;
 pub mod image;
+mod kubelet;
+mod logs;
 pub mod network;
+mod node;
 mod pods;
+mod proxy;
 pub mod runtime;
 
 pub use agent::Agent;

@@ -48,7 +48,13 @@ fn answer(logs: &Directory, request: &Request<Incoming>) -> Response<Body> {
     }
 }
 
-fn container_logs(logs: &Directory, namespace: &str, pod: &str, container: &str, query: &str) -> Response<Body> {
+fn container_logs(
+    logs: &Directory,
+    namespace: &str,
+    pod: &str,
+    container: &str,
+    query: &str,
+) -> Response<Body> {
     let options = match query::log_options(query) {
         Ok(options) => options,
         Err(message) => return plain(StatusCode::BAD_REQUEST, &message),
@@ -59,7 +65,8 @@ fn container_logs(logs: &Directory, namespace: &str, pod: &str, container: &str,
     };
     match logs::read(&pod_logs, container, options) {
         Ok(Some(stream)) => {
-            let mut response = Response::new(BodyExt::boxed_unsync(StreamBody::new(stream.map_ok(Frame::data))));
+            let mut response =
+                Response::new(BodyExt::boxed_unsync(StreamBody::new(stream.map_ok(Frame::data))));
             response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             response
         }
@@ -68,7 +75,8 @@ fn container_logs(logs: &Directory, namespace: &str, pod: &str, container: &str,
             plain(StatusCode::BAD_REQUEST, &text)
         }
         Ok(None) => {
-            let text = format!("container {container:?} in pod {pod:?} is waiting to start: ContainerCreating");
+            let text =
+                format!("container {container:?} in pod {pod:?} is waiting to start: ContainerCreating");
             plain(StatusCode::BAD_REQUEST, &text)
         }
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("the log cannot be read: {error}")),

@@ -17,7 +17,9 @@ pub(super) fn log_options(query: &str) -> Result<LogOptions, String> {
             "timestamps" => options.timestamps = flag(value).ok_or_else(bad)?,
             "tailLines" => options.tail_lines = Some(number()?),
             "limitBytes" => options.limit_bytes = Some(number()?),
-            "sinceSeconds" => options.since = Some(Timestamp::now() - Duration::from_secs(number()?.min(1 << 32))),
+            "sinceSeconds" => {
+                options.since = Some(Timestamp::now() - Duration::from_secs(number()?.min(1 << 32)))
+            }
             "sinceTime" => options.since = Some(decode(value).parse().map_err(|_| bad())?),
             _ => {}
         }
@@ -39,7 +41,9 @@ fn decode(value: &str) -> String {
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
-        let Some(byte) = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) else { return value.into() };
+        let Some(byte) = after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) else {
+            return value.into();
+        };
         out.push(char::from(byte));
         rest = &after[2..];
     }
@@ -52,7 +56,9 @@ mod tests {
 
     #[test]
     fn options_are_read_and_nonsense_is_refused() {
-        let options = log_options("follow=true&tailLines=5&sinceTime=2026-01-01T00%3A00%3A00Z&timestamps=true").unwrap();
+        let options =
+            log_options("follow=true&tailLines=5&sinceTime=2026-01-01T00%3A00%3A00Z&timestamps=true")
+                .unwrap();
         assert!(options.follow && options.timestamps && !options.previous);
         assert_eq!(options.tail_lines, Some(5));
         assert_eq!(options.since.unwrap().to_string(), "2026-01-01T00:00:00Z");

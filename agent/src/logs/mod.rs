@@ -57,12 +57,8 @@ impl Directory {
     /// The logs of a pod, kept in `dir`; what an earlier process left there can be read.
     pub(crate) fn open(&self, namespace: &str, pod: &str, uid: &str, dir: &Path) -> io::Result<PodLogs> {
         std::fs::create_dir_all(dir)?;
-        let logs = PodLogs {
-            uid: uid.into(),
-            dir: dir.into(),
-            writer: self.0.writer.clone(),
-            runs: Arc::default(),
-        };
+        let logs =
+            PodLogs { uid: uid.into(), dir: dir.into(), writer: self.0.writer.clone(), runs: Arc::default() };
         self.0.pods.write().insert((namespace.into(), pod.into()), logs.clone());
         Ok(logs)
     }

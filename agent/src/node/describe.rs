@@ -14,10 +14,10 @@ const RUNTIME_VERSION: &str = "wasmtime://48.0.8";
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) name: String,
-    pub(crate) host_ip: IpAddr,
-    pub(crate) pod_cidr: String,
-    pub(crate) max_pods: u32,
-    pub(crate) extra_labels: Vec<(String, String)>,
+    host_ip: IpAddr,
+    pod_cidr: String,
+    max_pods: u32,
+    extra_labels: Vec<(String, String)>,
     cores: usize,
     memory_kib: u64,
     kernel: String,
@@ -41,6 +41,12 @@ impl Machine {
             machine_id: file("/etc/machine-id"),
             boot_id: file("/proc/sys/kernel/random/boot_id"),
         }
+    }
+
+    /// With labels of its own besides the usual ones.
+    pub(crate) fn with_labels(mut self, labels: Vec<(String, String)>) -> Machine {
+        self.extra_labels = labels;
+        self
     }
 
     /// The labels that every node has, and its own.
