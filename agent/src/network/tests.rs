@@ -136,6 +136,28 @@ async fn a_wildcard_listener_takes_both_and_an_address_only_itself() {
 }
 
 #[tokio::test]
+async fn pods_of_the_other_family_work_alike() {
+    let fabric = Fabric::new(FabricConfig::new(vec!["fd00::/64".parse().unwrap()], "fd00::1".parse().unwrap()));
+    let pod = |last: u16| {
+        let ip = IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, last]);
+        fabric.attach(PodIdentity::new("default", &format!("pod-{last}"), "uid", ip))
+    };
+    let (client, server) = (pod(2), pod(3));
+    let wild = server.listen(address("[::]:80")).unwrap();
+    let near = client.connect(address("[fd00::3]:80")).await.unwrap();
+    assert_eq!(near.local_address().ip(), client.ip());
+    wild.accept().await.unwrap();
+    server.connect(address("[::1]:80")).await.unwrap();
+    wild.accept().await.unwrap();
+    // The wildcard is of its family only, and each family has a localhost.
+    assert_eq!(error(server.connect(address("127.0.0.1:80")).await), NetworkError::ConnectionRefused);
+    let _local = server.listen(address("127.0.0.1:80")).unwrap();
+    server.connect(address("127.0.0.1:80")).await.unwrap();
+    assert_eq!(error(client.connect(address("[fd00::9]:80")).await), NetworkError::HostUnreachable);
+    assert_eq!(error(client.connect(address("192.0.2.1:80")).await), NetworkError::AccessDenied);
+}
+
+#[tokio::test]
 async fn half_close_lets_the_answer_through() {
     let (mut near, mut far) = pair(80).await;
     near.write_all(b"all of it").await.unwrap();

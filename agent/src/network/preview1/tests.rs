@@ -1,5 +1,7 @@
 //! A preview-1 guest that does whatever the test says: every function is called from inside a module.
 
+mod programs;
+
 use super::*;
 use crate::network::{Connection, Fabric, FabricConfig, PodIdentity};
 use futures_util::FutureExt;

@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod names;
+mod programs;
 mod streams;
 
 use super::*;

@@ -1,0 +1,54 @@
+//! Real programs: a server in C over wasi-libc.
+
+use super::*;
+use wasmtime_wasi::I32Exit;
+
+/// `modules/echo`: non-blocking sockets, `poll` over listeners and clients.
+const ECHO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../modules/dist/echo.wasm");
+
+/// Runs a command to its end and returns its exit code.
+async fn run(path: &str, preview1: Preview1Ctx) -> i32 {
+    let engine = Engine::new(&Config::new()).unwrap();
+    let mut linker = Linker::new(&engine);
+    add_to_linker(&mut linker).unwrap();
+    let module = Module::from_file(&engine, path).unwrap();
+    let mut store = Store::new(&engine, State(preview1));
+    let instance = linker.instantiate_async(&mut store, &module).await.unwrap();
+    let start = instance.get_typed_func::<(), ()>(&mut store, "_start").unwrap();
+    match start.call_async(&mut store, ()).await {
+        Ok(()) => 0,
+        Err(error) => error.downcast::<I32Exit>().unwrap().0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_in_c_echoes_for_many_and_ends_when_asked() {
+    let scene = Scene::new();
+    let directory = tempfile::tempdir().unwrap();
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.env("LISTEN_FDS", "2").preopened_dir(directory.path(), "/data", FsPerms::ReadOnly).unwrap();
+    let preview1 = Preview1Ctx::new(wasi.build_p1(), &scene.network, &[80, 81]).unwrap();
+    let server = tokio::spawn(run(ECHO, preview1));
+    let mut clients = Vec::new();
+    for port in [80, 81, 80, 81] {
+        let (mut read, mut write) = tokio::io::split(scene.dial(port).await);
+        clients.push(tokio::spawn(async move {
+            let sent: Vec<u8> = (0..500_000_u32).map(|index| (index % 251) as u8).collect();
+            let expected = sent.clone();
+            let writer = async move {
+                write.write_all(&sent).await.unwrap();
+                write.shutdown().await.unwrap();
+            };
+            let mut echoed = Vec::new();
+            let (_, outcome) = tokio::join!(writer, read.read_to_end(&mut echoed));
+            outcome.unwrap();
+            assert!(echoed == expected);
+        }));
+    }
+    for client in clients {
+        client.await.unwrap();
+    }
+    scene.network.stop_listening();
+    assert_eq!(server.await.unwrap(), 0);
+    assert!(scene.network.idle());
+}
