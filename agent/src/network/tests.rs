@@ -137,7 +137,8 @@ async fn a_wildcard_listener_takes_both_and_an_address_only_itself() {
 
 #[tokio::test]
 async fn pods_of_the_other_family_work_alike() {
-    let fabric = Fabric::new(FabricConfig::new(vec!["fd00::/64".parse().unwrap()], "fd00::1".parse().unwrap()));
+    let fabric =
+        Fabric::new(FabricConfig::new(vec!["fd00::/64".parse().unwrap()], "fd00::1".parse().unwrap()));
     let pod = |last: u16| {
         let ip = IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, last]);
         fabric.attach(PodIdentity::new("default", &format!("pod-{last}"), "uid", ip))
