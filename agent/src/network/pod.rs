@@ -12,7 +12,7 @@ use super::tables::Protocol;
 use super::udp::{Mailbox, UdpSocket};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
@@ -289,6 +289,10 @@ impl PodNetwork {
     }
 }
 
+fn unspecified_like(ip: IpAddr) -> IpAddr {
+    if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
+
 impl Drop for PodNetwork {
     fn drop(&mut self) {
         self.fabric.detach(self);
@@ -364,11 +368,11 @@ impl Seat {
     /// Connects, from the bound address if there is one. The socket is gone when that fails.
     pub async fn connect(self, to: SocketAddr) -> Result<Connection, NetworkError> {
         let pod = self.pod.clone();
-        let route = pod.fabric.route(Some(&pod), to, Protocol::Tcp);
-        let dialer = self.source(to)?;
+        let route = pod.fabric.route(Some(&pod), to, Protocol::Tcp)?;
         let budgets = |far: Option<&Arc<PodNetwork>>| (Some(pod.budget()), far.map(|far| far.budget()));
-        match route? {
+        match route {
             Route::Pod { pod: far, address } => {
+                let dialer = self.source(to)?;
                 let backlog = far.backlog(address).ok_or(NetworkError::ConnectionRefused)?;
                 let (dialer_budget, listener_budget) = budgets(Some(&far));
                 let ends = Ends { dialer, dialled: to, listener: address, dialer_budget, listener_budget };
@@ -377,6 +381,9 @@ impl Seat {
                 Ok(near)
             }
             Route::Outside(address) => {
+                // The gateway has both families, the pod need not.
+                let dialer =
+                    self.source(to).unwrap_or_else(|_| SocketAddr::new(unspecified_like(to.ip()), 0));
                 let (dialer_budget, listener_budget) = budgets(None);
                 let ends = Ends { dialer, dialled: to, listener: address, dialer_budget, listener_budget };
                 pod.connect_outside(ends, self).await

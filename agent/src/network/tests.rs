@@ -92,7 +92,7 @@ async fn nobody_listening_refuses_and_an_unknown_pod_is_unreachable() {
     assert_eq!(error(client.connect(address("127.0.0.1:80")).await), NetworkError::ConnectionRefused);
     assert_eq!(error(client.connect(address("10.0.0.3:80")).await), NetworkError::HostUnreachable);
     assert_eq!(error(client.connect(address("10.0.0.2:0")).await), NetworkError::ConnectionRefused);
-    assert_eq!(error(client.connect(address("[2001:db8::1]:80")).await), NetworkError::HostUnreachable);
+    assert_eq!(error(client.connect(address("[2001:db8::1]:80")).await), NetworkError::AccessDenied);
     assert_eq!(
         fabric.dial(address("10.0.0.2:80")).await.err().unwrap().kind(),
         io::ErrorKind::ConnectionRefused
