@@ -3,5 +3,6 @@
 pub mod authn;
 pub mod cache;
 mod files;
+pub mod front_door;
 mod pki;
 pub mod store;

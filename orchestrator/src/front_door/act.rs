@@ -1,0 +1,216 @@
+//! What controllers and the scheduler ask for: all of it in one guarded request.
+
+use super::commit::Failure;
+use super::managed::Operation;
+use super::prepare::{self, Moment, Step};
+use super::{FrontDoor, MAX_ATTEMPTS, decode, pod};
+use crate::cache::Guard;
+use jiff::Timestamp;
+use peapod_api::error::Reason;
+use peapod_api::{Error, Key, Kind, Object, kinds};
+use peapod_core::action::{Action, Propagation};
+use peapod_core::patch::merge;
+use peapod_core::strategy::Endpoint;
+use peapod_core::strategy::deletion::{self, Deletion, Wish};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl FrontDoor {
+    /// Does all of `actions` or none, if `guards` hold; events are written besides and fail nothing. An object that
+    /// another write has changed meanwhile is read again, as long as the guards hold. Errors: Conflict if a guard does not
+    /// hold, or if a pod to be bound is not free; otherwise what speaks against an action.
+    pub async fn act(&self, user: &str, guards: Vec<Guard>, actions: Vec<Action>) -> Result<(), Error> {
+        let (events, writes): (Vec<Action>, Vec<Action>) =
+            actions.into_iter().partition(|action| matches!(action, Action::Event { .. }));
+        if !writes.is_empty() {
+            self.act_once_or_again(user, guards, &writes).await?;
+        }
+        self.record_all(user, events).await;
+        Ok(())
+    }
+
+    async fn act_once_or_again(
+        &self,
+        user: &str,
+        guards: Vec<Guard>,
+        actions: &[Action],
+    ) -> Result<(), Error> {
+        let mut newer = BTreeMap::new();
+        for _ in 0..MAX_ATTEMPTS {
+            let snapshot = self.cache().snapshot();
+            let moment = self.moment(&snapshot);
+            let mut plan =
+                Plan { door: self, moment, manager: manager(user), newer: &newer, steps: Vec::new() };
+            actions.iter().try_for_each(|action| plan.add(action))?;
+            let steps = plan.steps;
+            if steps.is_empty() {
+                return Ok(());
+            }
+            match self.commit(guards.clone(), steps).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Moved(key, current)) => {
+                    newer.insert(key, current);
+                }
+                Err(Failure::Rule(_)) => self.cache().wait_for(snapshot.revision() + 1).await,
+                Err(other) => return Err(other.into_error()),
+            }
+        }
+        Err(Error::new(Reason::Conflict, "too many others write the same objects"))
+    }
+}
+
+/// Whom managed fields name: Kubernetes' own names, which clients know.
+fn manager(user: &str) -> &'static str {
+    if user.contains("scheduler") { "kube-scheduler" } else { "kube-controller-manager" }
+}
+
+/// The steps so far. Several actions on one object become one step.
+struct Plan<'a> {
+    door: &'a FrontDoor,
+    moment: Moment<'a>,
+    manager: &'static str,
+    /// What stood in the way of an earlier attempt, where the snapshot is older still.
+    newer: &'a BTreeMap<Key, Option<Arc<Object>>>,
+    steps: Vec<Step>,
+}
+
+impl Plan<'_> {
+    fn add(&mut self, action: &Action) -> Result<(), Error> {
+        match action {
+            Action::Create { object } => self.create(object),
+            Action::SetStatus { key, status } => self.change(key, Endpoint::Status, |object| {
+                let mut object = object.clone();
+                object["status"] = status.clone();
+                Ok(object)
+            }),
+            Action::Patch { key, patch } => {
+                self.change(key, Endpoint::System, |object| merge::apply(object, patch))
+            }
+            Action::Bind { key, uid, node } => self.bind(key, uid, node),
+            Action::Delete { key, uid, propagation, grace_seconds } => {
+                self.delete(key, uid, *propagation, *grace_seconds)
+            }
+            Action::Event { .. } => Ok(()),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.moment.stamp.now
+    }
+
+    /// The object as the store has it, as far as is known.
+    fn stored(&self, key: &Key) -> Option<Arc<Object>> {
+        let published = self.moment.snapshot.get(key);
+        match self.newer.get(key) {
+            Some(Some(newer)) if published.is_none_or(|object| object.revision < newer.revision) => {
+                Some(newer.clone())
+            }
+            _ => published.cloned(),
+        }
+    }
+
+    fn create(&mut self, object: &Value) -> Result<(), Error> {
+        let text = |field: &str| object[field].as_str().unwrap_or_default();
+        let kind = kinds::of_object(text("apiVersion"), text("kind")).ok_or_else(|| {
+            Error::internal(format!("an action creates a {} that is not served", text("kind")))
+        })?;
+        let mut object = object.clone();
+        decode::complete(kind, &mut object)?;
+        let api_version = kind.api_version();
+        let operation = self.operation(&api_version, "");
+        let step = prepare::create(&self.moment, kind, object, Some(&operation))?;
+        if self.newer.get(&step.key).is_some_and(Option::is_some) {
+            return Err(Error::already_exists(&kind.resource(), step.key.name()));
+        }
+        // Each object has a uid and a seed of its own.
+        self.moment.stamp = self.door.moment(self.moment.snapshot).stamp;
+        self.steps.push(step);
+        Ok(())
+    }
+
+    fn operation<'o>(&self, api_version: &'o str, subresource: &'o str) -> Operation<'o> {
+        Operation { manager: self.manager, api_version, subresource, now: self.now() }
+    }
+
+    fn change(
+        &mut self,
+        key: &Key,
+        endpoint: Endpoint,
+        change: impl Fn(&Value) -> Result<Value, Error>,
+    ) -> Result<(), Error> {
+        let kind = kind_of(key)?;
+        let at = self.steps.iter().position(|step| step.key == *key && !step.removes);
+        let pending = at.map(|index| self.steps.remove(index));
+        let stored = self.stored(key);
+        let before = pending.as_ref().and_then(|step| step.before.clone()).or(stored);
+        let Some(before) = before else { return Err(Error::not_found(key.resource(), key.name())) };
+        // An earlier action of the same list is built upon, not lost.
+        let base = match &pending {
+            Some(step) => as_object(kind, &before, &step.object),
+            None => before.clone(),
+        };
+        let mut object = change(&base.value())?;
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+        }
+        decode::complete(kind, &mut object)?;
+        let api_version = kind.api_version();
+        let part = if endpoint == Endpoint::Status { "status" } else { "" };
+        let operation = self.operation(&api_version, part);
+        let step = prepare::update(&self.moment, kind, endpoint, &base, object, Some(&operation))?;
+        self.steps.push(Step { before: Some(before), ..step });
+        Ok(())
+    }
+
+    fn bind(&mut self, key: &Key, uid: &str, node: &str) -> Result<(), Error> {
+        let refuse = |why: &str| Err(Error::conflict("pods/binding", key.name(), why));
+        let Some(found) = self.stored(key) else { return refuse("the pod is gone") };
+        if *found.header.uid != *uid {
+            return refuse("the pod is another one of the same name");
+        }
+        let bound = pod::bound(&found, node, self.now())?;
+        self.change(key, Endpoint::Binding, |object| {
+            let mut object = object.clone();
+            object["spec"] = bound["spec"].clone();
+            object["status"] = bound["status"].clone();
+            Ok(object)
+        })
+    }
+
+    /// What is gone, or is another object by now, needs no deletion.
+    fn delete(
+        &mut self,
+        key: &Key,
+        uid: &str,
+        propagation: Option<Propagation>,
+        grace_seconds: Option<u64>,
+    ) -> Result<(), Error> {
+        let kind = kind_of(key)?;
+        let Some(before) = self.stored(key).filter(|object| *object.header.uid == *uid) else {
+            return Ok(());
+        };
+        let grace_seconds = grace_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
+        let value = before.value();
+        let (object, removes) =
+            match deletion::delete(kind, &value, Wish { grace_seconds, propagation }, self.now()) {
+                Deletion::Pending => return Ok(()),
+                Deletion::Mark(marked) => (marked, false),
+                Deletion::Remove => (value, true),
+            };
+        self.steps.retain(|step| step.key != *key);
+        let key = key.clone();
+        self.steps.push(Step { kind, key, before: Some(before), object, removes, warnings: Vec::new() });
+        Ok(())
+    }
+}
+
+fn kind_of(key: &Key) -> Result<&'static Kind, Error> {
+    kinds::of_resource(key.resource())
+        .ok_or_else(|| Error::internal(format!("an action concerns {} which are not served", key.resource())))
+}
+
+/// `value` as if it were committed at the revision of `before`.
+fn as_object(kind: &Kind, before: &Object, value: &Value) -> Arc<Object> {
+    Arc::new(peapod_api::Draft::new(kind, before.key.clone(), value.clone()).at(before.revision))
+}

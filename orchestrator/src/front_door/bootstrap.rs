@@ -1,0 +1,136 @@
+//! What every cluster has before its first user comes: namespaces, the Service of the API itself, fresh node Leases.
+
+use super::commit::Failure;
+use super::managed::Operation;
+use super::prepare::{self, Step};
+use super::{FrontDoor, decode};
+use peapod_api::error::Reason;
+use peapod_api::{Error, Key, kinds};
+use peapod_core::admission::namespace;
+use peapod_core::snapshot::Snapshot;
+use peapod_core::strategy::Endpoint;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+/// How often an object is tried again that somebody else writes at the same time.
+const MAX_ATTEMPTS: usize = 8;
+/// How long a node's Lease promises to be good for, in seconds.
+const LEASE_SECONDS: i64 = 40;
+
+/// Where and with which certificates the API is found.
+#[derive(Clone, Debug)]
+pub struct Advertised {
+    /// The address that clients inside the cluster reach the server at.
+    pub address: SocketAddr,
+}
+
+impl FrontDoor {
+    /// Makes sure that the cluster has what every cluster has. Called once, before anybody else writes.
+    pub async fn bootstrap(&self, advertised: &Advertised) -> Result<(), Error> {
+        for name in namespace::DEFAULT {
+            let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            self.ensure(object).await?;
+        }
+        for object in self.kubernetes_service(advertised) {
+            self.ensure(object).await?;
+        }
+        self.renew_leases().await
+    }
+
+    /// The Service `default/kubernetes` and where it leads.
+    fn kubernetes_service(&self, advertised: &Advertised) -> [Value; 3] {
+        let (address, port) = (advertised.address.ip().to_string(), advertised.address.port());
+        let family = if advertised.address.is_ipv4() { "IPv4" } else { "IPv6" };
+        let virtual_address = self.0.options.ranges.first_address().to_string();
+        let labels = json!({"component": "apiserver", "provider": "kubernetes"});
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+            "spec": {"clusterIP": virtual_address, "clusterIPs": [virtual_address], "type": "ClusterIP",
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]},
+        });
+        let endpoints = json!({
+            "apiVersion": "v1", "kind": "Endpoints",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+            "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
+        });
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": family, "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+        });
+        [service, endpoints, slice]
+    }
+
+    /// After a start every node's age begins anew: nobody is dead because the server was away.
+    async fn renew_leases(&self) -> Result<(), Error> {
+        let snapshot = self.cache().snapshot();
+        for node in snapshot.list("nodes", None) {
+            let owner =
+                json!({"apiVersion": "v1", "kind": "Node", "name": node.name(), "uid": &*node.header.uid});
+            let lease = json!({
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": node.name(), "namespace": "kube-node-lease", "ownerReferences": [owner]},
+                "spec": {"holderIdentity": node.name(), "leaseDurationSeconds": LEASE_SECONDS},
+            });
+            self.ensure(lease).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates the object, or makes the fields that are given so if it is there and differs in them.
+    async fn ensure(&self, object: Value) -> Result<(), Error> {
+        for _ in 0..MAX_ATTEMPTS {
+            let snapshot = self.cache().snapshot();
+            let Some(step) = self.ensuring_step(&snapshot, &object)? else { return Ok(()) };
+            match self.commit(Vec::new(), vec![step]).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Moved(..) | Failure::Rule(_)) => {
+                    self.cache().wait_for(snapshot.revision() + 1).await;
+                }
+                Err(other) => return Err(other.into_error()),
+            }
+        }
+        Err(Error::new(Reason::Conflict, "the cluster's own objects are being changed by somebody else"))
+    }
+
+    fn ensuring_step(&self, snapshot: &Snapshot, object: &Value) -> Result<Option<Step>, Error> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+        let kind = kinds::of_object(&text(&object["apiVersion"]), &text(&object["kind"]))
+            .ok_or_else(|| Error::internal("a kind that every cluster has is not served"))?;
+        let metadata = &object["metadata"];
+        let key = Key::new(&kind.resource(), &text(&metadata["namespace"]), &text(&metadata["name"]));
+        let (moment, api_version) = (self.moment(snapshot), kind.api_version());
+        let now = moment.stamp.now;
+        let operation =
+            Operation { manager: "kube-apiserver", api_version: &api_version, subresource: "", now };
+        let mut next = match snapshot.get(&key) {
+            Some(before) => merged(&before.value(), object),
+            None => object.clone(),
+        };
+        decode::complete(kind, &mut next)?;
+        let Some(before) = snapshot.get(&key) else {
+            return prepare::create(&moment, kind, next, Some(&operation)).map(Some);
+        };
+        if next == before.value() {
+            return Ok(None);
+        }
+        prepare::update(&moment, kind, Endpoint::Main, before, next, Some(&operation)).map(Some)
+    }
+}
+
+/// `old` with the fields that `wanted` names: objects field by field, anything else as a whole.
+fn merged(old: &Value, wanted: &Value) -> Value {
+    let (Some(old_fields), Some(fields)) = (old.as_object(), wanted.as_object()) else {
+        return wanted.clone();
+    };
+    let mut next = old_fields.clone();
+    for (name, value) in fields {
+        let value = old_fields.get(name).map_or_else(|| value.clone(), |before| merged(before, value));
+        next.insert(name.clone(), value);
+    }
+    Value::Object(next)
+}

@@ -1,0 +1,167 @@
+//! From a body to an object of the kind that the path names.
+
+use super::request::{Body, FieldValidation, MediaType, Target};
+use peapod_api::error::Reason;
+use peapod_api::{Error, Kind};
+use peapod_core::schema::decode::{self, Decoded};
+use peapod_core::schema::normalize::normalize;
+use peapod_core::schema::{self, Type, protobuf};
+use serde_json::Value;
+
+/// Deepest nesting of a YAML body.
+const YAML_MAX_DEPTH: usize = 100;
+/// Most values of a YAML body, aliases expanded.
+const YAML_MAX_NODES: usize = 200_000;
+/// Most aliases of a YAML body.
+const YAML_MAX_ALIASES: usize = 100;
+
+/// The schema of a kind. Errors: 500, as every kind of the table has one (tested).
+pub(super) fn type_of(api_version: &str, kind: &str) -> Result<&'static Type, Error> {
+    schema::lookup_kind(api_version, kind)
+        .ok_or_else(|| Error::internal(format!("no schema for {api_version} {kind}")))
+}
+
+/// Reads a YAML document into what JSON would have said. Errors: 400.
+fn yaml(bytes: &[u8]) -> Result<Decoded, Error> {
+    // What begins like JSON is JSON, which clients also send under YAML's name.
+    if bytes.trim_ascii_start().first() == Some(&b'{')
+        && let Ok(decoded) = decode::json(bytes)
+    {
+        return Ok(decoded);
+    }
+    let budget = serde_saphyr::budget! {
+        max_depth: YAML_MAX_DEPTH,
+        max_nodes: YAML_MAX_NODES,
+        max_aliases: YAML_MAX_ALIASES,
+        max_documents: 1,
+    };
+    let options = serde_saphyr::options! { budget: budget };
+    let value: Value = serde_saphyr::from_slice_with_options(bytes, options)
+        .map_err(|error| Error::bad_request(format!("error decoding YAML: {error}")))?;
+    Ok(value.into())
+}
+
+/// Reads a body of whatever encoding; nothing is checked against a schema yet, except for protobuf.
+pub(super) fn read(body: &Body) -> Result<Decoded, Error> {
+    match body.media_type {
+        MediaType::Json => decode::json(&body.bytes),
+        MediaType::Yaml => yaml(&body.bytes),
+        MediaType::Protobuf => Ok(protobuf::decode(&body.bytes)?.into()),
+    }
+}
+
+/// An object of `target`'s kind: types checked, unknown fields dropped or refused, apiVersion, kind and namespace filled in
+/// from the path. No defaults yet. Returns the warnings besides.
+pub(super) fn object(
+    target: &Target,
+    decoded: Decoded,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), Error> {
+    typed(target.kind, &target.namespace, &target.name, decoded, validation)
+}
+
+/// As [`object`], by the parts of the path.
+fn typed(
+    kind: &Kind,
+    namespace: &str,
+    name: &str,
+    mut decoded: Decoded,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), Error> {
+    let api_version = kind.api_version();
+    identify(&mut decoded.value, &api_version, &kind.kind)?;
+    let ty = type_of(&api_version, &kind.kind)?;
+    let (mut object, warnings) = decode::object(ty, &api_version, &kind.kind, decoded, validation)?;
+    normalize(ty, &mut object);
+    place(kind, namespace, name, &mut object)?;
+    Ok((object, warnings))
+}
+
+/// Fills in apiVersion and kind, or refuses others.
+pub(super) fn identify(object: &mut Value, api_version: &str, kind: &str) -> Result<(), Error> {
+    let Some(map) = object.as_object_mut() else {
+        return Err(Error::bad_request(format!("the body is no {kind}: a JSON object is expected")));
+    };
+    let differs = |field: &str, wanted: &str| match map.get(field) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) if text.is_empty() || text == wanted => None,
+        Some(other) => Some(other.as_str().map_or_else(|| other.to_string(), String::from)),
+    };
+    if let Some(found) = differs("apiVersion", api_version) {
+        return Err(Error::bad_request(format!(
+            "the API version in the data ({found}) does not match the expected API version ({api_version})"
+        )));
+    }
+    if let Some(found) = differs("kind", kind) {
+        return Err(Error::bad_request(format!(
+            "the object provided is of kind {found:?}, but the request is for kind {kind:?}"
+        )));
+    }
+    map.insert("apiVersion".into(), api_version.into());
+    map.insert("kind".into(), kind.into());
+    Ok(())
+}
+
+/// Name and namespace come from the path; the object may repeat them, not contradict them.
+fn place(kind: &Kind, namespace: &str, name: &str, object: &mut Value) -> Result<(), Error> {
+    let Some(metadata) = object["metadata"].as_object_mut() else {
+        return Err(Error::bad_request("metadata is missing"));
+    };
+    let own = |field: &str| metadata.get(field).and_then(Value::as_str).unwrap_or_default().to_string();
+    let (own_name, own_namespace) = (own("name"), own("namespace"));
+    if !name.is_empty() && own_name != name {
+        if !own_name.is_empty() {
+            return Err(Error::bad_request(format!(
+                "the name of the object ({own_name}) does not match the name on the URL ({name})"
+            )));
+        }
+        metadata.insert("name".into(), name.into());
+    }
+    if kind.namespaced() {
+        if !own_namespace.is_empty() && own_namespace != namespace {
+            return Err(Error::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        metadata.insert("namespace".into(), namespace.into());
+    } else if own_namespace.is_empty() {
+        metadata.remove("namespace");
+    }
+    Ok(())
+}
+
+/// Fills in the defaults of a decoded object and brings it into the form in which it is stored.
+pub(super) fn complete(kind: &Kind, object: &mut Value) -> Result<(), Error> {
+    let api_version = kind.api_version();
+    normalize(type_of(&api_version, &kind.kind)?, object);
+    schema::apply_defaults(&kind.kind, &api_version, object);
+    Ok(())
+}
+
+/// Decodes what the body of a binding, an eviction or a Scale is said to be.
+pub(super) fn other(
+    api_version: &str,
+    kind: &str,
+    mut decoded: Decoded,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), Error> {
+    identify(&mut decoded.value, api_version, kind)?;
+    let ty = type_of(api_version, kind)?;
+    let (mut object, warnings) = decode::object(ty, api_version, kind, decoded, validation)?;
+    normalize(ty, &mut object);
+    Ok((object, warnings))
+}
+
+/// Reads delete options from a body, which may be empty.
+pub(super) fn delete_options(body: &Body) -> Result<Value, Error> {
+    if body.bytes.is_empty() {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    let decoded = read(body)?;
+    let ty = type_of("v1", "DeleteOptions")?;
+    let (options, _) = decode::object(ty, "v1", "DeleteOptions", decoded, FieldValidation::Ignore)?;
+    if !options.is_object() {
+        return Err(Error::new(Reason::BadRequest, "delete options must be an object"));
+    }
+    Ok(options)
+}

@@ -1,0 +1,106 @@
+//! Deletions of single objects.
+
+use super::commit::Failure;
+use super::decode;
+use super::prepare::Step;
+use super::request::{Body, DeleteOptions, Shown, Target, Written};
+use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
+use peapod_api::{Error, Object};
+use peapod_core::admission::namespace;
+use peapod_core::auth::User;
+use peapod_core::strategy::deletion::{self, Deletion};
+use std::sync::Arc;
+
+impl DeleteOptions {
+    /// Reads the body of a DELETE, which may be empty. Errors: 400, 415, 422.
+    pub fn decode(body: &Body) -> Result<DeleteOptions, Error> {
+        DeleteOptions::read(&decode::delete_options(body)?)
+    }
+}
+
+impl FrontDoor {
+    /// DELETE: removes the object, or marks it if something has to happen first.
+    pub async fn delete(
+        &self,
+        user: &User,
+        target: Target,
+        options: DeleteOptions,
+    ) -> Result<Written, Error> {
+        if target.subresource.is_some() {
+            return Err(super::prepare::method_not_allowed());
+        }
+        self.admit_user(&self.cache().snapshot(), user, "delete", &target)?;
+        self.remove(&target, &options).await
+    }
+
+    /// As [`FrontDoor::delete`], for a caller who may.
+    pub(super) async fn remove(&self, target: &Target, options: &DeleteOptions) -> Result<Written, Error> {
+        namespace::admit_delete(target.kind, &target.name)?;
+        let mut before = existing(&self.cache().snapshot(), target)?;
+        let mut turn = None;
+        for _ in 0..MAX_ATTEMPTS {
+            preconditions(target, &before, options)?;
+            let Some(step) = self.deletion(target, &before, options) else {
+                return Ok(Written::ok(Shown::Object(before)));
+            };
+            let shown = if step.removes {
+                Shown::Value(deletion::success(target.kind, &target.name, &before.header.uid))
+            } else {
+                FrontDoor::rehearse(&step)
+            };
+            if options.dry_run {
+                return Ok(Written::ok(shown));
+            }
+            let removes = step.removes;
+            match self.commit(Vec::new(), vec![step]).await {
+                Ok(_) if removes => return Ok(Written::ok(shown)),
+                Ok(objects) => {
+                    let marked = objects.into_iter().next().flatten();
+                    return Ok(Written::ok(marked.map_or(shown, Shown::Object)));
+                }
+                Err(Failure::Moved(_, Some(current))) => before = current,
+                Err(other) => return Err(other.into_error()),
+            }
+            if turn.is_none() {
+                turn = Some(self.lane(&target.key()).await);
+            }
+        }
+        Err(too_busy(&target.key()))
+    }
+
+    /// The step that deletes `before`; none if it is being deleted already and nothing changes that.
+    fn deletion(&self, target: &Target, before: &Arc<Object>, options: &DeleteOptions) -> Option<Step> {
+        let value = before.value();
+        let (object, removes) = match deletion::delete(target.kind, &value, options.wish, self.now()) {
+            Deletion::Pending => return None,
+            Deletion::Mark(marked) => (marked, false),
+            Deletion::Remove => (value, true),
+        };
+        let key = before.key.clone();
+        Some(Step {
+            kind: target.kind,
+            key,
+            before: Some(before.clone()),
+            object,
+            removes,
+            warnings: Vec::new(),
+        })
+    }
+}
+
+fn preconditions(target: &Target, object: &Object, options: &DeleteOptions) -> Result<(), Error> {
+    let refuse = |why: String| Err(Error::conflict(&target.kind.resource(), &target.name, &why));
+    if let Some(uid) = options.uid.as_ref().filter(|uid| **uid != *object.header.uid) {
+        let found = &object.header.uid;
+        return refuse(format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
+        ));
+    }
+    if let Some(version) = options.resource_version.as_ref().filter(|v| **v != object.revision.to_string()) {
+        let found = object.revision;
+        return refuse(format!(
+            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"
+        ));
+    }
+    Ok(())
+}

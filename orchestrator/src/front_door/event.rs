@@ -1,0 +1,134 @@
+//! Events: what happened, told to people. Repetitions within an hour are counted in one object.
+
+use super::commit::Failure;
+use super::prepare::{self, Step};
+use super::{FrontDoor, decode};
+use futures_util::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use peapod_api::{Error, Key, Object, kinds, meta};
+use peapod_core::action::Action;
+use peapod_core::name;
+use peapod_core::snapshot::Snapshot;
+use peapod_core::strategy::Endpoint;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A repetition after so long a silence begins to count anew.
+const COUNTED_TOGETHER: SignedDuration = SignedDuration::from_hours(1);
+/// An event for which there is no room after so many tries is dropped.
+const MAX_ATTEMPTS: usize = 4;
+/// Events of one list that are written at a time.
+const AT_A_TIME: usize = 16;
+/// Longest message, in bytes.
+const MESSAGE_MAX_BYTES: usize = 1024;
+/// Characters that tell the events about one object apart.
+const SUFFIX_CHARACTERS: usize = 16;
+
+/// What happened to what.
+struct Occurrence<'a> {
+    regarding: &'a Key,
+    type_: &'a str,
+    reason: &'a str,
+    message: &'a str,
+    source: &'a str,
+}
+
+impl FrontDoor {
+    /// Writes events. One that cannot be written is dropped: it is told in the log.
+    pub(super) async fn record_all(&self, user: &str, events: Vec<Action>) {
+        let source = source(user);
+        let write = |event: Action| async move {
+            let Action::Event { regarding, type_, reason, message } = event else { return };
+            let message = shortened(&message);
+            let occurrence = Occurrence { regarding: &regarding, type_, reason: &reason, message, source };
+            if let Err(error) = self.record(&occurrence).await {
+                tracing::debug!(%regarding, reason, %error, "an event was dropped");
+            }
+        };
+        stream::iter(events).for_each_concurrent(AT_A_TIME, write).await;
+    }
+
+    async fn record(&self, occurrence: &Occurrence<'_>) -> Result<(), Error> {
+        let mut last = None;
+        for _ in 0..MAX_ATTEMPTS {
+            let snapshot = self.cache().snapshot();
+            match self.commit(Vec::new(), vec![self.occurrence(&snapshot, occurrence)?]).await {
+                Ok(_) => return Ok(()),
+                Err(failure @ Failure::Moved(..)) => {
+                    self.cache().wait_for(snapshot.revision() + 1).await;
+                    last = Some(failure.into_error());
+                }
+                Err(other) => return Err(other.into_error()),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::internal("no attempt was made")))
+    }
+
+    /// The step that counts the occurrence, or tells of it for the first time.
+    fn occurrence(&self, snapshot: &Snapshot, occurrence: &Occurrence<'_>) -> Result<Step, Error> {
+        let kind = kinds::lookup("", "events").ok_or_else(|| Error::internal("events are not served"))?;
+        let moment = self.moment(snapshot);
+        let (now, subject) = (moment.stamp.now, snapshot.get(occurrence.regarding));
+        let key = key(occurrence, subject);
+        let Some(known) = snapshot.get(&key) else {
+            let mut event = first(&key, occurrence, subject, now);
+            decode::complete(kind, &mut event)?;
+            return prepare::create(&moment, kind, event, None);
+        };
+        let mut event = known.value();
+        let last = meta::text(&event, "lastTimestamp").and_then(meta::parse_time);
+        let lately = last.is_some_and(|last| now.duration_since(last) < COUNTED_TOGETHER);
+        let count = if lately { event["count"].as_i64().unwrap_or(1).saturating_add(1) } else { 1 };
+        event["count"] = count.into();
+        event["lastTimestamp"] = meta::time(now).into();
+        if !lately {
+            event["firstTimestamp"] = meta::time(now).into();
+        }
+        prepare::update(&moment, kind, Endpoint::System, known, event, None)
+    }
+}
+
+/// The component that speaks: a controller's name as people know it.
+fn source(user: &str) -> &str {
+    let name = user.rsplit(':').next().unwrap_or(user);
+    if name == "kube-scheduler" { "default-scheduler" } else { name }
+}
+
+fn shortened(message: &str) -> &str {
+    let mut end = message.len().min(MESSAGE_MAX_BYTES);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+/// The same thing that happens again to the same object has the same key. Events about what has no namespace live in
+/// `default`.
+fn key(occurrence: &Occurrence<'_>, subject: Option<&Arc<Object>>) -> Key {
+    let regarding = occurrence.regarding;
+    let uid = subject.map_or("", |object| &*object.header.uid);
+    let parts =
+        [regarding.as_str(), uid, occurrence.type_, occurrence.reason, occurrence.message, occurrence.source];
+    let suffix = name::suffix(&parts.map(str::as_bytes), SUFFIX_CHARACTERS);
+    let namespace = if regarding.namespace().is_empty() { "default" } else { regarding.namespace() };
+    Key::new("events", namespace, &format!("{}.{suffix}", regarding.name()))
+}
+
+fn first(key: &Key, occurrence: &Occurrence<'_>, subject: Option<&Arc<Object>>, now: Timestamp) -> Value {
+    let regarding = occurrence.regarding;
+    let kind = kinds::of_resource(regarding.resource());
+    let mut involved = json!({
+        "kind": kind.map_or("", |kind| &*kind.kind), "name": regarding.name(), "namespace": regarding.namespace(),
+        "apiVersion": kind.map(|kind| kind.api_version()).unwrap_or_default(),
+    });
+    if let Some(subject) = subject {
+        involved["uid"] = (*subject.header.uid).into();
+        involved["resourceVersion"] = subject.revision.to_string().into();
+    }
+    json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": key.name(), "namespace": key.namespace()},
+        "involvedObject": involved, "type": occurrence.type_, "reason": occurrence.reason, "message": occurrence.message,
+        "source": {"component": occurrence.source}, "reportingComponent": occurrence.source, "reportingInstance": "",
+        "count": 1, "firstTimestamp": meta::time(now), "lastTimestamp": meta::time(now), "eventTime": null,
+    })
+}

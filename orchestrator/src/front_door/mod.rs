@@ -1,0 +1,136 @@
+//! The only way into the store: authorize, decode, default, admit, validate, commit. A dry run is the same path without
+//! its last step.
+
+mod act;
+mod bootstrap;
+mod commit;
+mod decode;
+mod delete;
+mod event;
+mod managed;
+mod many;
+mod pod;
+mod prepare;
+mod request;
+mod scale;
+mod write;
+
+pub use bootstrap::Advertised;
+pub use request::{
+    Body, DeleteOptions, FieldValidation, MediaType, PatchType, Shown, Target, WriteOptions, Written,
+};
+
+use crate::cache::Cache;
+use jiff::Timestamp;
+use peapod_api::selector::FieldSelector;
+use peapod_api::{Error, Key, Object};
+use peapod_core::admission::Ranges;
+pub use peapod_core::auth::User;
+use peapod_core::auth::{self, Attributes};
+use peapod_core::snapshot::Snapshot;
+use peapod_core::strategy::Stamp;
+use prepare::Moment;
+use std::sync::Arc;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// The server's time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How often a write that need not be made on a certain revision is tried on what it finds.
+const MAX_ATTEMPTS: usize = 32;
+/// Queues for objects that many want to write at the same time, chosen by the hash of the key.
+const LANES: usize = 256;
+
+/// What a front door is built with.
+#[derive(Clone)]
+pub struct Options {
+    /// The time that objects are stamped with.
+    pub clock: Clock,
+    /// Addresses and ports of Services.
+    pub ranges: Ranges,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { clock: steady_clock(), ranges: Ranges::default() }
+    }
+}
+
+/// The machine's time when it is called, then that and what has passed since: it never runs backwards.
+fn steady_clock() -> Clock {
+    let (start, began) = (Timestamp::now(), std::time::Instant::now());
+    Arc::new(move || start.checked_add(began.elapsed()).unwrap_or(Timestamp::MAX))
+}
+
+/// The only writer of the store. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct FrontDoor(Arc<Inner>);
+
+struct Inner {
+    cache: Cache,
+    options: Options,
+    lanes: Vec<Mutex<()>>,
+}
+
+impl FrontDoor {
+    /// A front door to `cache`.
+    pub fn new(cache: Cache, options: Options) -> FrontDoor {
+        let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
+        FrontDoor(Arc::new(Inner { cache, options, lanes }))
+    }
+
+    /// The state that reads are answered from.
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    /// The server's time.
+    pub fn now(&self) -> Timestamp {
+        (self.0.options.clock)()
+    }
+
+    /// Whether `user` may do that. Errors: 403. Writes ask for themselves; this is for reads.
+    pub fn authorize(&self, user: &User, attributes: &Attributes<'_>) -> Result<(), Error> {
+        auth::authorize(&self.0.cache.snapshot(), user, attributes)
+    }
+
+    fn admit_user(&self, snapshot: &Snapshot, user: &User, verb: &str, target: &Target) -> Result<(), Error> {
+        let fields: Option<&FieldSelector> = None;
+        let attributes = Attributes {
+            verb,
+            kind: target.kind,
+            subresource: target.subresource,
+            namespace: &target.namespace,
+            name: &target.name,
+            fields,
+        };
+        auth::authorize(snapshot, user, &attributes)
+    }
+
+    fn moment<'a>(&'a self, snapshot: &'a Snapshot) -> Moment<'a> {
+        let (uid, seed) = uuid::Uuid::new_v4().as_u64_pair();
+        let stamp = Stamp { now: self.now(), uid: uuid::Uuid::new_v4().to_string(), seed: uid ^ seed };
+        Moment { snapshot, ranges: &self.0.options.ranges, stamp }
+    }
+
+    /// Waits for a turn among those that want to write the same object. Only for those that were too late once.
+    async fn lane(&self, key: &Key) -> MutexGuard<'_, ()> {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
+        let index = usize::try_from(hash % LANES as u64).unwrap_or_default();
+        self.0.lanes[index].lock().await
+    }
+}
+
+/// The object, or 404.
+fn existing(snapshot: &Snapshot, target: &Target) -> Result<Arc<Object>, Error> {
+    let found = snapshot.get(&target.key()).cloned();
+    found.ok_or_else(|| Error::not_found(&target.kind.resource(), &target.name))
+}
+
+fn too_busy(key: &Key) -> Error {
+    Error::conflict(key.resource(), key.name(), "too many others write the object; please try again")
+}
+
+#[cfg(test)]
+mod tests;

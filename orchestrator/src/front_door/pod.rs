@@ -1,0 +1,109 @@
+//! What is done to pods besides writing them: binding to a node, and eviction.
+
+use super::FrontDoor;
+use super::decode;
+use super::request::{Body, DeleteOptions, Shown, Target, WriteOptions, Written};
+use super::write::Made;
+use peapod_api::{Error, Object, meta};
+use peapod_core::auth::User;
+use peapod_core::strategy::Endpoint;
+use serde_json::{Value, json};
+
+/// `pod` bound to `node`. Errors: 409 if it is bound or being deleted.
+pub(super) fn bound(pod: &Object, node: &str, now: jiff::Timestamp) -> Result<Value, Error> {
+    let refuse = |why: String| Err(Error::conflict("pods/binding", pod.name(), &why));
+    if pod.header.deleted.is_some() {
+        return refuse(format!("pod {} is being deleted, cannot be assigned to a host", pod.name()));
+    }
+    if let Some(other) = &pod.header.node {
+        return refuse(format!("pod {} is already assigned to node {other:?}", pod.name()));
+    }
+    let mut value = pod.value();
+    value["spec"]["nodeName"] = node.into();
+    let mut conditions = value["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    meta::set_condition(&mut conditions, json!({"type": "PodScheduled", "status": "True"}), now);
+    value["status"]["conditions"] = conditions.into();
+    Ok(value)
+}
+
+fn success() -> Written {
+    let status =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    Written { created: true, ..Written::ok(Shown::Value(status)) }
+}
+
+impl FrontDoor {
+    /// POST of a `Binding`.
+    pub(super) async fn bind(
+        &self,
+        user: &User,
+        target: Target,
+        body: Body,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
+        let (binding, warnings) =
+            decode::other("v1", "Binding", decode::read(&body)?, options.field_validation)?;
+        names_the_pod(&target, &binding)?;
+        let node = binding["target"]["name"].as_str().unwrap_or_default();
+        if node.is_empty() || !matches!(binding["target"]["kind"].as_str(), None | Some("" | "Node")) {
+            return Err(Error::bad_request("the target of a Binding must be a Node with a name"));
+        }
+        let uid = binding["metadata"]["uid"].as_str().unwrap_or_default();
+        self.assign(&target, uid, node, &options).await?;
+        Ok(Written { warnings, ..success() })
+    }
+
+    async fn assign(
+        &self,
+        target: &Target,
+        uid: &str,
+        node: &str,
+        options: &WriteOptions,
+    ) -> Result<(), Error> {
+        let whole = Target { subresource: None, ..target.clone() };
+        let change = |pod: &Object| {
+            if !uid.is_empty() && uid != &*pod.header.uid {
+                let why = format!(
+                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                    pod.header.uid
+                );
+                return Err(Error::conflict("pods/binding", pod.name(), &why));
+            }
+            let object = bound(pod, node, self.now())?;
+            Ok(Made { object, warnings: Vec::new(), recorded: false })
+        };
+        self.change(&whole, Endpoint::Binding, options, change).await.map(|_| ())
+    }
+
+    /// POST of an `Eviction`: there are no disruption budgets, so it deletes.
+    pub(super) async fn evict(
+        &self,
+        user: &User,
+        target: Target,
+        body: Body,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
+        let decoded = decode::read(&body)?;
+        let (eviction, warnings) = decode::other("policy/v1", "Eviction", decoded, options.field_validation)?;
+        names_the_pod(&target, &eviction)?;
+        let mut deletion = DeleteOptions::read(&eviction["deleteOptions"])?;
+        deletion.dry_run |= options.dry_run;
+        self.remove(&Target { subresource: None, ..target }, &deletion).await?;
+        Ok(Written { warnings, ..success() })
+    }
+}
+
+/// The body must speak of the pod that the path names.
+fn names_the_pod(target: &Target, body: &Value) -> Result<(), Error> {
+    let name = body["metadata"]["name"].as_str().unwrap_or_default();
+    if !name.is_empty() && name != target.name {
+        let path = &target.name;
+        return Err(Error::bad_request(format!(
+            "name in URL does not match name in {}: {path:?} and {name:?}",
+            body["kind"]
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! From a decoded object to what is written: the same steps for users, controllers and dry runs.
+
+use super::decode::type_of;
+use super::managed::{self, Operation};
+use super::request::Target;
+use peapod_api::{Error, Key, Kind, Object};
+use peapod_core::admission::{self, Ranges};
+use peapod_core::schema::normalize::normalize;
+use peapod_core::snapshot::Snapshot;
+use peapod_core::strategy::{self, Endpoint, Stamp, deletion};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// One write that is ready for the store.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) kind: &'static Kind,
+    pub(super) key: Key,
+    /// What it was decided on; none for a creation.
+    pub(super) before: Option<Arc<Object>>,
+    /// The object as it shall be; as it last was, if it is removed.
+    pub(super) object: Value,
+    /// Whether the object goes.
+    pub(super) removes: bool,
+    pub(super) warnings: Vec<String>,
+}
+
+/// What preparing needs to know of the moment.
+pub(super) struct Moment<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) ranges: &'a Ranges,
+    pub(super) stamp: Stamp,
+}
+
+fn key_of(kind: &Kind, object: &Value) -> Key {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+    Key::new(&kind.resource(), text("namespace"), text("name"))
+}
+
+/// Prepares the creation of `object`, decoded and complete. `operation` is recorded in the managed fields; an applied
+/// object has recorded its own. Errors: whatever speaks against the object.
+pub(super) fn create(
+    moment: &Moment<'_>,
+    kind: &'static Kind,
+    mut object: Value,
+    operation: Option<&Operation<'_>>,
+) -> Result<Step, Error> {
+    let ty = type_of(&kind.api_version(), &kind.kind)?;
+    strategy::prepare_create(kind, &mut object, &moment.stamp);
+    admission::admit_create(moment.snapshot, kind, &mut object, moment.ranges, &moment.stamp)?;
+    normalize(ty, &mut object);
+    if let Some(operation) = operation {
+        managed::update(ty, None, &mut object, operation);
+    }
+    let mut warnings = strategy::validate_create(kind, &object)?;
+    if !kind.acted_on {
+        warnings.push(format!("{} are stored, but nothing acts on them yet", kind.resource()));
+    }
+    let key = key_of(kind, &object);
+    if moment.snapshot.get(&key).is_some() {
+        return Err(Error::already_exists(&kind.resource(), key.name()));
+    }
+    Ok(Step { kind, key, before: None, object, removes: false, warnings })
+}
+
+/// Prepares the replacement of `before` by `object`, decoded and complete.
+pub(super) fn update(
+    moment: &Moment<'_>,
+    kind: &'static Kind,
+    endpoint: Endpoint,
+    before: &Arc<Object>,
+    mut object: Value,
+    operation: Option<&Operation<'_>>,
+) -> Result<Step, Error> {
+    let ty = type_of(&kind.api_version(), &kind.kind)?;
+    let old = before.value();
+    same_object(kind, before, &object)?;
+    strategy::prepare_update(kind, endpoint, &mut object, &old);
+    admission::admit_update(moment.snapshot, kind, endpoint, &mut object, moment.ranges, &moment.stamp)?;
+    normalize(ty, &mut object);
+    object["metadata"]["resourceVersion"] = before.revision.to_string().into();
+    if let Some(operation) = operation {
+        managed::update(ty, Some(&old), &mut object, operation);
+    }
+    let warnings = strategy::validate_update(kind, endpoint, &object, &old)?;
+    let removes = deletion::is_over(&object);
+    Ok(Step { kind, key: before.key.clone(), before: Some(before.clone()), object, removes, warnings })
+}
+
+/// What the writer says of uid and resourceVersion must be so. Errors: 409.
+fn same_object(kind: &Kind, before: &Object, object: &Value) -> Result<(), Error> {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+    let (uid, version) = (text("uid"), text("resourceVersion"));
+    if !uid.is_empty() && uid != &*before.header.uid {
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            before.header.uid
+        );
+        return Err(Error::conflict(&kind.resource(), before.name(), &why));
+    }
+    if !version.is_empty() && version != before.revision.to_string() {
+        return Err(Error::modified(&kind.resource(), before.name()));
+    }
+    Ok(())
+}
+
+/// The half of the object that `target` names. Errors: 405 for a part that is not written this way.
+pub(super) fn endpoint(target: &Target) -> Result<Endpoint, Error> {
+    use peapod_api::Subresource;
+    match target.subresource {
+        None => Ok(Endpoint::Main),
+        Some(Subresource::Status) => Ok(Endpoint::Status),
+        Some(_) => Err(method_not_allowed()),
+    }
+}
+
+pub(super) fn method_not_allowed() -> Error {
+    let why = "the server does not allow this method on the requested resource";
+    Error::new(peapod_api::error::Reason::MethodNotAllowed, why)
+}

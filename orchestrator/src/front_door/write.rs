@@ -1,0 +1,231 @@
+//! Creates, updates and patches.
+
+use super::commit::Failure;
+use super::decode;
+use super::managed::Operation;
+use super::prepare::{self, Moment};
+use super::request::{Body, FieldValidation, PatchType, Shown, Target, WriteOptions, Written};
+use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
+use peapod_api::error::Reason;
+use peapod_api::{Error, FieldError, Kind, Object, Subresource};
+use peapod_core::auth::User;
+use peapod_core::patch;
+use peapod_core::schema::decode::Decoded;
+use peapod_core::strategy::Endpoint;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// An object that was made from the one that is there.
+pub(super) struct Made {
+    pub(super) object: Value,
+    pub(super) warnings: Vec<String>,
+    /// Whether its managed fields say already who made it.
+    pub(super) recorded: bool,
+}
+
+impl FrontDoor {
+    /// POST: creates an object, binds or evicts a pod.
+    pub async fn create(
+        &self,
+        user: &User,
+        target: Target,
+        body: Body,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        match target.subresource {
+            None => {}
+            Some(Subresource::Binding) => return self.bind(user, target, body, options).await,
+            Some(Subresource::Eviction) => return self.evict(user, target, body, options).await,
+            Some(_) => return Err(prepare::method_not_allowed()),
+        }
+        self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
+        let decoded = decode::read(&body)?;
+        let (mut object, warnings) = decode::object(&target, decoded, options.field_validation)?;
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let named = Target { name: name.into(), ..target.clone() };
+        self.admit_user(&self.cache().snapshot(), user, "create", &named)?;
+        decode::complete(target.kind, &mut object)?;
+        let mut written = self.insert(target.kind, object, &options).await?;
+        written.warnings.splice(0..0, warnings);
+        Ok(written)
+    }
+
+    /// Creates a decoded and complete object. What the server chose (a generated name, an address, a port) is chosen anew
+    /// if somebody else was quicker.
+    async fn insert(
+        &self,
+        kind: &'static Kind,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Error> {
+        let api_version = kind.api_version();
+        let named = object["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
+        for _ in 0..MAX_ATTEMPTS {
+            let snapshot = self.cache().snapshot();
+            let moment = self.moment(&snapshot);
+            let operation = operation(options, &api_version, "", &moment);
+            let step = match prepare::create(&moment, kind, object.clone(), Some(&operation)) {
+                Err(error) if !named && error.reason() == Reason::AlreadyExists => continue,
+                other => other?,
+            };
+            let warnings = step.warnings.clone();
+            if options.dry_run {
+                return Ok(Written { shown: FrontDoor::rehearse(&step), created: true, warnings });
+            }
+            match self.commit(Vec::new(), vec![step]).await {
+                Ok(objects) => return Ok(Written { shown: only(objects)?, created: true, warnings }),
+                Err(Failure::Moved(key, _)) if named => {
+                    return Err(Error::already_exists(key.resource(), key.name()));
+                }
+                Err(Failure::Moved(..)) => {}
+                // The next attempt says what was wrong, or chooses something else.
+                Err(Failure::Rule(_)) => self.cache().wait_for(snapshot.revision() + 1).await,
+                Err(other) => return Err(other.into_error()),
+            }
+        }
+        Err(Error::internal("no free name or address was found"))
+    }
+
+    /// PUT: replaces an object, its status, or the number of its replicas.
+    pub async fn update(
+        &self,
+        user: &User,
+        target: Target,
+        body: Body,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        self.admit_user(&self.cache().snapshot(), user, "update", &target)?;
+        if target.subresource == Some(Subresource::Scale) {
+            return self.update_scale(target, body, options).await;
+        }
+        let endpoint = prepare::endpoint(&target)?;
+        let decoded = decode::read(&body)?;
+        let (mut object, warnings) = decode::object(&target, decoded, options.field_validation)?;
+        decode::complete(target.kind, &mut object)?;
+        let change =
+            |_: &Object| Ok(Made { object: object.clone(), warnings: warnings.clone(), recorded: false });
+        self.change(&target, endpoint, &options, change).await
+    }
+
+    /// PATCH. An apply patch creates what is not there.
+    pub async fn patch(
+        &self,
+        user: &User,
+        target: Target,
+        patch_type: PatchType,
+        body: Body,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        let snapshot = self.cache().snapshot();
+        self.admit_user(&snapshot, user, "patch", &target)?;
+        if options.force && patch_type != PatchType::Apply {
+            return Err(bad_option("force", "may not be specified for non-apply patch"));
+        }
+        if target.subresource == Some(Subresource::Scale) {
+            return self.patch_scale(target, patch_type, body, options).await;
+        }
+        let endpoint = prepare::endpoint(&target)?;
+        if patch_type == PatchType::Apply {
+            return Err(Error::new(Reason::UnsupportedMediaType, "apply patches are not supported"));
+        }
+        let patch = decode::read(&body)?;
+        let change =
+            |before: &Object| patched(&target, patch_type, before, &patch.value, options.field_validation);
+        self.change(&target, endpoint, &options, change).await
+    }
+
+    /// Changes the target by `change`, which makes the new object from the one that is there. Where the new object names no resourceVersion of its own, the change is made
+    /// again on the fresh object if another write came first.
+    pub(super) async fn change(
+        &self,
+        target: &Target,
+        endpoint: Endpoint,
+        options: &WriteOptions,
+        change: impl Fn(&Object) -> Result<Made, Error> + Send + Sync,
+    ) -> Result<Written, Error> {
+        let (key, api_version) = (target.key(), target.kind.api_version());
+        let mut before = existing(&self.cache().snapshot(), target)?;
+        let mut turn = None;
+        for _ in 0..MAX_ATTEMPTS {
+            let snapshot = self.cache().snapshot();
+            let moment = self.moment(&snapshot);
+            let made = change(&before)?;
+            let operation = operation(options, &api_version, target.part(), &moment);
+            let operation = (!made.recorded).then_some(&operation);
+            let step = prepare::update(&moment, target.kind, endpoint, &before, made.object, operation)?;
+            let warnings = [made.warnings, step.warnings.clone()].concat();
+            if options.dry_run {
+                return Ok(Written { warnings, ..Written::ok(FrontDoor::rehearse(&step)) });
+            }
+            // The write that takes the last finalizer away ends the object: its last state is what is shown.
+            let last_state = step.removes.then(|| step.object.clone());
+            match self.commit(Vec::new(), vec![step]).await {
+                Ok(objects) => {
+                    let shown = last_state.map_or_else(|| only(objects), |last| Ok(Shown::Value(last)))?;
+                    return Ok(Written { warnings, ..Written::ok(shown) });
+                }
+                Err(Failure::Moved(_, Some(current))) => before = current,
+                Err(Failure::Rule(_)) => self.cache().wait_for(snapshot.revision() + 1).await,
+                Err(other) => return Err(other.into_error()),
+            }
+            if turn.is_none() {
+                turn = Some(self.lane(&key).await);
+                // Waiting took time: what is there now is newer than what stood in the way.
+                if let Some(newest) =
+                    self.cache().snapshot().get(&key).filter(|o| o.revision > before.revision)
+                {
+                    before = newest.clone();
+                }
+            }
+        }
+        Err(too_busy(&key))
+    }
+}
+
+fn only(objects: Vec<Option<Arc<Object>>>) -> Result<Shown, Error> {
+    let object = objects.into_iter().next().flatten();
+    object.map(Shown::Object).ok_or_else(|| Error::internal("the store lost a committed object"))
+}
+
+pub(super) fn operation<'a>(
+    options: &'a WriteOptions,
+    api_version: &'a str,
+    subresource: &'a str,
+    moment: &Moment<'_>,
+) -> Operation<'a> {
+    let manager = if options.field_manager.is_empty() { "unknown" } else { options.field_manager.as_str() };
+    Operation { manager, api_version, subresource, now: moment.stamp.now }
+}
+
+fn bad_option(field: &str, why: &str) -> Error {
+    let fault =
+        if field == "force" { FieldError::forbidden(field, why) } else { FieldError::required(field, why) };
+    Error::invalid("meta.k8s.io", "PatchOptions", "", &[fault])
+}
+
+/// `before` with a patch applied, decoded and complete, and the warnings.
+fn patched(
+    target: &Target,
+    patch_type: PatchType,
+    before: &Object,
+    patch: &Value,
+    validation: FieldValidation,
+) -> Result<Made, Error> {
+    let api_version = target.kind.api_version();
+    let ty = decode::type_of(&api_version, &target.kind.kind)?;
+    let old = before.value();
+    let mut new = match patch_type {
+        PatchType::Json => patch::json::apply(&old, patch)?,
+        PatchType::Merge | PatchType::Apply => patch::merge::apply(&old, patch)?,
+        PatchType::Strategic => patch::strategic::apply(ty, &old, patch)?,
+    };
+    // A patch that names no resourceVersion is meant for whatever is there.
+    let names_version = patch_type != PatchType::Json
+        && patch.pointer("/metadata/resourceVersion").is_some_and(|version| !version.is_null());
+    if !names_version && new["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"] {
+        new["metadata"]["resourceVersion"] = Value::Null;
+    }
+    let (mut object, warnings) = decode::object(target, Decoded::from(new), validation)?;
+    decode::complete(target.kind, &mut object)?;
+    Ok(Made { object, warnings, recorded: false })
+}
