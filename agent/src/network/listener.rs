@@ -16,6 +16,8 @@ use tokio::sync::Notify;
 pub const BACKLOG_LIMIT: usize = 4096;
 /// Connections that may wait on a listener that does not ask.
 pub const BACKLOG_DEFAULT: usize = 128;
+/// Tasks that may wait for one listener; the ones before are woken to ask again when there are more.
+const ACCEPTORS: usize = 64;
 /// How long a dialer waits for room in a full backlog before it is told that it timed out.
 const BACKLOG_WAIT: Duration = Duration::from_secs(60);
 
@@ -111,13 +113,21 @@ impl Backlog {
     }
 
     fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.waiting.lock();
-        if waiting.closed || !waiting.queue.is_empty() {
-            return Poll::Ready(());
-        }
-        if !waiting.acceptors.iter().any(|waker| waker.will_wake(context.waker())) {
+        let crowd = {
+            let mut waiting = self.waiting.lock();
+            if waiting.closed || !waiting.queue.is_empty() {
+                return Poll::Ready(());
+            }
+            if waiting.acceptors.iter().any(|waker| waker.will_wake(context.waker())) {
+                return Poll::Pending;
+            }
+            // Those that no longer wait cannot be told from those that do.
+            let is_crowded = waiting.acceptors.len() == ACCEPTORS;
+            let crowd = if is_crowded { std::mem::take(&mut waiting.acceptors) } else { Vec::new() };
             waiting.acceptors.push(context.waker().clone());
-        }
+            crowd
+        };
+        crowd.into_iter().for_each(Waker::wake);
         Poll::Pending
     }
 
@@ -197,5 +207,41 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.backlog.discard();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::{Ends, connection};
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn waiting_tasks_are_bounded_and_none_is_forgotten() {
+        let backlog = Backlog::new(1);
+        let tasks: Vec<Arc<Woken>> = (0..1000).map(|_| Arc::default()).collect();
+        for task in &tasks {
+            let waker = Waker::from(task.clone());
+            assert!(backlog.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+            assert!(backlog.waiting.lock().acceptors.len() <= ACCEPTORS);
+        }
+        let address = SocketAddr::from(([10, 0, 0, 1], 80));
+        let (dialer_budget, listener_budget) = (None, None);
+        let ends =
+            Ends { dialer: address, dialled: address, listener: address, dialer_budget, listener_budget };
+        let (_near, dialled) = connection(ends, None);
+        assert!(backlog.try_offer(dialled).is_ok());
+        assert!(tasks.iter().all(|task| task.0.load(Ordering::Relaxed)));
+        assert!(backlog.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready());
     }
 }
