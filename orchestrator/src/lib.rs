@@ -2,6 +2,7 @@
 
 pub mod authn;
 pub mod cache;
+pub mod drivers;
 mod files;
 pub mod front_door;
 mod pki;

@@ -7,6 +7,7 @@ use super::{FrontDoor, decode};
 use peapod_api::error::Reason;
 use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
+use peapod_core::controllers::namespace_defaults::{ROOT_CA, SYSTEM};
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::Endpoint;
 use serde_json::{Value, json};
@@ -35,6 +36,15 @@ impl FrontDoor {
             self.ensure(object).await?;
         }
         self.renew_leases().await
+    }
+
+    /// Publishes the certificate (PEM) that clients of the API trust; a controller copies it into every namespace.
+    pub async fn publish_root_ca(&self, ca_pem: &str) -> Result<(), Error> {
+        self.ensure(json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": {"ca.crt": ca_pem},
+            "metadata": {"name": ROOT_CA, "namespace": SYSTEM},
+        }))
+        .await
     }
 
     /// The Service `default/kubernetes` and where it leads.

@@ -5,6 +5,7 @@ mod endpoints;
 mod endpointslice;
 mod garbage;
 mod namespace;
+pub mod namespace_defaults;
 mod node_lifecycle;
 mod owned;
 mod pod_garbage;
@@ -43,6 +44,7 @@ pub static CONTROLLERS: &[Controller] = &[
     endpointslice::CONTROLLER,
     endpoints::CONTROLLER,
     namespace::CONTROLLER,
+    namespace_defaults::CONTROLLER,
     garbage::CONTROLLER,
     node_lifecycle::CONTROLLER,
     pod_garbage::CONTROLLER,
