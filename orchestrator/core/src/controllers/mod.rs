@@ -3,6 +3,7 @@
 mod deployment;
 mod endpoints;
 mod endpointslice;
+mod event_ttl;
 mod garbage;
 mod namespace;
 pub mod namespace_defaults;
@@ -45,6 +46,7 @@ pub static CONTROLLERS: &[Controller] = &[
     endpoints::CONTROLLER,
     namespace::CONTROLLER,
     namespace_defaults::CONTROLLER,
+    event_ttl::CONTROLLER,
     garbage::CONTROLLER,
     node_lifecycle::CONTROLLER,
     pod_garbage::CONTROLLER,
