@@ -1,5 +1,6 @@
 //! The power is cut at every write and every sync that the store makes; every acknowledged write must be there afterwards,
 //! and what is there must be a state that the store has been in.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod disk;
 mod vfs;
