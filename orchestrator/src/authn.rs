@@ -3,51 +3,22 @@
 use http::{HeaderMap, header};
 use peapod_api::Error;
 use peapod_api::error::Reason;
+use peapod_core::auth::{MASTERS, NODES, User};
 use sha2::{Digest, Sha256};
 
-/// The group of everybody who has proved to be somebody.
-const AUTHENTICATED: &str = "system:authenticated";
-/// The group that may do everything.
-pub(crate) const MASTERS: &str = "system:masters";
-/// The group of the nodes.
-pub(crate) const NODES: &str = "system:nodes";
-
-/// A user and the groups that he is in, as the authorizer sees him.
+/// As whom a connection inside this process acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// e.g. `kubernetes-admin` or `system:node:edge-1`.
-    pub name: String,
-    /// e.g. `system:masters`; `system:authenticated` is added for everybody but the anonymous.
-    pub groups: Vec<String>,
-}
+pub struct Identity(pub(crate) User);
 
 impl Identity {
-    /// A user in `groups` and in `system:authenticated`.
-    pub fn new(name: impl Into<String>, mut groups: Vec<String>) -> Identity {
-        if !groups.iter().any(|group| group == AUTHENTICATED) {
-            groups.push(AUTHENTICATED.into());
-        }
-        Identity { name: name.into(), groups }
+    /// The agent of the node `name`.
+    pub fn node(name: &str) -> Identity {
+        Identity(User::new(&format!("system:node:{name}"), &[NODES]))
     }
 
     /// The administrator, who may do everything.
     pub fn admin() -> Identity {
-        Identity::new("kubernetes-admin", vec![MASTERS.into()])
-    }
-
-    /// The agent of the node `name`.
-    pub fn node(name: &str) -> Identity {
-        Identity::new(format!("system:node:{name}"), vec![NODES.into()])
-    }
-
-    /// Nobody in particular.
-    pub fn anonymous() -> Identity {
-        Identity { name: "system:anonymous".into(), groups: vec!["system:unauthenticated".into()] }
-    }
-
-    /// Whether the user is in `group`.
-    pub fn is_in(&self, group: &str) -> bool {
-        self.groups.iter().any(|own| own == group)
+        Identity(User::new(crate::ADMIN, &[MASTERS]))
     }
 }
 
@@ -55,7 +26,7 @@ impl Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     /// A valid client certificate, or a connection inside this process.
-    Known(Identity),
+    Known(User),
     /// A client certificate that proves nothing.
     Invalid,
     /// No certificate: the request itself has to prove something.
@@ -74,22 +45,22 @@ impl Authenticator {
     }
 
     /// Who sent a request with these headers over a connection of `peer`. Errors: 401 for a credential that is not valid.
-    pub(crate) fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<Identity, Error> {
-        if let Peer::Known(identity) = peer {
-            return Ok(identity.clone());
+    pub(crate) fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, Error> {
+        if let Peer::Known(user) = peer {
+            return Ok(user.clone());
         }
         match (headers.get(header::AUTHORIZATION), peer) {
             (Some(value), _) => self.bearer(value.to_str().unwrap_or_default()),
             (None, Peer::Invalid) => Err(unauthorized()),
-            (None, _) => Ok(Identity::anonymous()),
+            (None, _) => Ok(User::anonymous()),
         }
     }
 
-    fn bearer(&self, authorization: &str) -> Result<Identity, Error> {
+    fn bearer(&self, authorization: &str) -> Result<User, Error> {
         let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
         // Digests are compared: how long that takes tells nothing about the token.
         let valid = scheme.eq_ignore_ascii_case("bearer") && digest(token.trim()) == self.admin_token;
-        if valid { Ok(Identity::admin()) } else { Err(unauthorized()) }
+        if valid { Ok(Identity::admin().0) } else { Err(unauthorized()) }
     }
 }
 
@@ -105,6 +76,10 @@ fn unauthorized() -> Error {
 mod tests {
     use super::*;
 
+    fn admin() -> User {
+        User::new("kubernetes-admin", &["system:masters"])
+    }
+
     fn headers(authorization: &str) -> HeaderMap {
         HeaderMap::from_iter([(header::AUTHORIZATION, authorization.parse().unwrap())])
     }
@@ -113,15 +88,14 @@ mod tests {
     fn each_credential_is_judged() {
         let authenticator = Authenticator::new("secret");
         let ask = |peer: &Peer, headers: &HeaderMap| authenticator.authenticate(peer, headers);
-        assert_eq!(ask(&Peer::Unknown, &HeaderMap::new()).unwrap(), Identity::anonymous());
-        assert_eq!(ask(&Peer::Unknown, &headers("Bearer secret")).unwrap(), Identity::admin());
-        assert_eq!(ask(&Peer::Unknown, &headers("bearer  secret ")).unwrap(), Identity::admin());
+        assert_eq!(ask(&Peer::Unknown, &HeaderMap::new()).unwrap(), User::anonymous());
+        assert_eq!(ask(&Peer::Unknown, &headers("Bearer secret")).unwrap(), admin());
+        assert_eq!(ask(&Peer::Unknown, &headers("bearer  secret ")).unwrap(), admin());
         for wrong in ["Bearer secret2", "Bearer", "Basic secret", ""] {
             assert_eq!(ask(&Peer::Unknown, &headers(wrong)).unwrap_err().code(), 401, "{wrong}");
         }
         assert_eq!(ask(&Peer::Invalid, &HeaderMap::new()).unwrap_err().code(), 401);
-        let node = Identity::node("n1");
-        assert!(node.is_in(NODES) && node.is_in(AUTHENTICATED));
+        let node = User::new("system:node:n1", &["system:nodes"]);
         assert_eq!(ask(&Peer::Known(node.clone()), &headers("Bearer wrong")).unwrap(), node);
     }
 }

@@ -1,9 +1,182 @@
 //! The control plane's shell: store, front door, HTTP, identities and drivers around the pure `peapod-core`.
 
-pub mod authn;
+mod authn;
 pub mod cache;
+mod config;
 pub mod drivers;
 mod files;
 pub mod front_door;
+mod http;
+mod metrics;
+mod nodes;
 mod pki;
+mod registry;
 pub mod store;
+mod tasks;
+
+pub use config::Config;
+pub use authn::Identity;
+
+use anyhow::Context;
+use cache::Cache;
+use front_door::FrontDoor;
+use http::listener::{self, Listener, Server};
+use http::{Api, Ground};
+use nodes::Nodes;
+use pki::{Kubeconfig, Leaf, Pki};
+use registry::Registry;
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tasks::{Supervisor, Tasks};
+use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+
+/// How long connections may take to end at shutdown.
+const CONNECTIONS_PATIENCE: Duration = Duration::from_millis(500);
+/// How long the drivers may take.
+const DRIVERS_PATIENCE: Duration = Duration::from_millis(300);
+
+/// A running control plane.
+pub struct ControlPlane {
+    address: SocketAddr,
+    kubeconfig_path: PathBuf,
+    cache: Cache,
+    server: Server,
+    nodes: Nodes,
+    registry: Registry,
+    connections: Tasks,
+    drivers: Tasks,
+    supervisor: Supervisor,
+}
+
+impl ControlPlane {
+    /// Opens the data directory, makes what every cluster has, and serves. Errors, in one line: the port is busy, the
+    /// directory cannot be read or is in use, the database is damaged.
+    pub async fn start(config: Config) -> anyhow::Result<ControlPlane> {
+        create_private(&config.data_dir)?;
+        let tcp = listener::bind(config.listen)?;
+        let address = tcp.local_addr().context("the listening socket has no address")?;
+        let backend = store::Sqlite::open(&config.data_dir)?;
+        let cache = Cache::open(backend)?;
+
+        let identity = Identities::open(&config, address)?;
+        let door = FrontDoor::new(cache.clone(), front_door::Options::default());
+        door.bootstrap(address, &identity.ca_pem).await.context("the first objects could not be written")?;
+        let registry = Registry::open(&config.data_dir.join("registry"))?;
+
+        let (connections, drivers, supervisor) = (Tasks::default(), Tasks::default(), Supervisor::default());
+        let stop = drivers.stopping().clone();
+        let controllers = drivers::run_controllers(cache.clone(), door.clone(), config.node_grace, stop.clone());
+        supervisor.spawn(&drivers, "the controllers", controllers);
+        let scheduler = drivers::run_scheduler(cache.clone(), door.clone(), stop);
+        supervisor.spawn(&drivers, "the scheduler", scheduler);
+
+        let nodes = Nodes::new(connections.clone());
+        let api = Api::new(Ground {
+            cache: cache.clone(),
+            door,
+            nodes: nodes.clone(),
+            registry: registry.clone(),
+            admin_token: identity.admin_token,
+            address: address.to_string(),
+            stop: connections.stopping().clone(),
+        });
+        let server = Server::new(api, connections.clone());
+        let listener = Listener::new(tcp, identity.acceptor, identity.certificates, server.clone());
+        supervisor.spawn(&connections, "the listener", listener.run());
+        let kubeconfig_path = config.data_dir.join("kubeconfig");
+        Ok(ControlPlane { address, kubeconfig_path, cache, server, nodes, registry, connections, drivers, supervisor })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig_path(&self) -> &PathBuf {
+        &self.kubeconfig_path
+    }
+
+    /// The state of the cluster, for readers in this process.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Stores a wasm file as image `name:tag`. Errors: the name or the file is not valid, or the disk fails.
+    pub async fn push_image(&self, name: &str, tag: &str, wasm: Vec<u8>) -> anyhow::Result<()> {
+        let (registry, name, tag) = (self.registry.clone(), name.to_string(), tag.to_string());
+        tokio::task::spawn_blocking(move || registry.push(&name, &tag, &wasm).map(drop)).await?
+    }
+
+    /// A connection inside this process: the API over HTTP/1.1 or HTTP/2, everything done as `identity`.
+    pub fn connect(&self, identity: Identity) -> DuplexStream {
+        self.server.connect(identity.0)
+    }
+
+    /// Takes over a connection that the agent of `node` has opened, on which this server asks and the agent answers
+    /// (HTTP/2, kubelet's paths).
+    pub fn attach_node<I>(&self, node: &str, io: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.nodes.attach(node, io);
+    }
+
+    /// Resolves, with the reason, when a part has failed and the process has to stop.
+    pub async fn failed(&self) -> String {
+        tokio::select! {
+            reason = self.supervisor.failed() => reason,
+            reason = self.cache.failed() => format!("the store failed: {reason}"),
+        }
+    }
+
+    /// Stops in the reverse order of the start: watches and requests are ended, then the drivers, then the store.
+    pub async fn shutdown(self) {
+        self.connections.shutdown(CONNECTIONS_PATIENCE).await;
+        self.drivers.shutdown(DRIVERS_PATIENCE).await;
+        self.cache.shutdown().await;
+    }
+}
+
+/// Who the server is and whom it trusts.
+struct Identities {
+    ca_pem: String,
+    admin_token: String,
+    acceptor: tokio_rustls::TlsAcceptor,
+    certificates: pki::ClientCertificates,
+}
+
+impl Identities {
+    fn open(config: &Config, address: SocketAddr) -> anyhow::Result<Identities> {
+        let now = OffsetDateTime::now_utc();
+        let pki = Pki::open(&config.data_dir.join("pki"), now)?;
+        let names = config.server_names(address.ip());
+        let pair = pki.pair("server", &Leaf::Server { names }, now)?;
+        let (acceptor, certificates) = pki::acceptor(&pki, &pair)?;
+        let admin = Leaf::Client { name: ADMIN.into(), group: peapod_core::auth::MASTERS.into() };
+        let admin_pair = pki.pair("admin", &admin, now)?;
+        let kubeconfig =
+            Kubeconfig { server: config::url(address), ca_pem: pki.ca_pem(), user: ADMIN, pair: &admin_pair };
+        kubeconfig.write(&config.data_dir.join("kubeconfig"))?;
+        let admin_token = pki::admin_token(&config.data_dir.join("admin.token"))?;
+        Ok(Identities { ca_pem: pki.ca_pem().into(), admin_token, acceptor, certificates })
+    }
+}
+
+/// The administrator's name.
+const ADMIN: &str = "kubernetes-admin";
+
+/// Creates the data directory for the owner only; one that is there stays as it is.
+fn create_private(directory: &PathBuf) -> anyhow::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let made = fs::create_dir_all(directory).and_then(|()| {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
+    });
+    made.with_context(|| format!("cannot create {}", directory.display()))
+}

@@ -1,0 +1,223 @@
+//! Objects and lists in the form that was agreed on. JSON of stored objects is copied, never parsed.
+
+use super::accept::{Accept, Encoding, Shape};
+use super::answer::JSON;
+use bytes::Bytes;
+use jiff::Timestamp;
+use peapod_api::{Kind, Object};
+use peapod_core::schema::protobuf;
+use peapod_core::table::{self, Include, Style};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// How one request wants its objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    pub(crate) kind: &'static Kind,
+    pub(crate) accept: Accept,
+    /// What each row of a Table carries.
+    pub(crate) include: Include,
+    /// What ages are counted from.
+    pub(crate) now: Timestamp,
+}
+
+/// A list's own metadata.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ListMetadata {
+    pub(crate) revision: u64,
+    pub(crate) token: Option<String>,
+    pub(crate) remaining: Option<usize>,
+}
+
+impl ListMetadata {
+    fn value(&self) -> Value {
+        let mut value = json!({ "resourceVersion": self.revision.to_string() });
+        if let Some(token) = &self.token {
+            value["continue"] = token.as_str().into();
+        }
+        if let Some(remaining) = self.remaining.filter(|remaining| *remaining > 0) {
+            value["remainingItemCount"] = remaining.into();
+        }
+        value
+    }
+}
+
+/// A body and its content type.
+pub(crate) type Encoded = (&'static str, Bytes);
+
+impl Form {
+    /// One stored object.
+    pub(crate) fn object(&self, object: &Object) -> Encoded {
+        match (self.accept.shape, self.accept.encoding) {
+            (Shape::Object, Encoding::Json) => (JSON, object.json().clone()),
+            (Shape::Metadata(version), _) => (JSON, partial(object, version).into()),
+            _ => self.value(&object.value()),
+        }
+    }
+
+    /// One object, or Status, that is not stored.
+    pub(crate) fn value(&self, value: &Value) -> Encoded {
+        let is_object = value["kind"] == *self.kind.kind;
+        match self.accept.shape {
+            Shape::Table(_) if is_object => {
+                (JSON, text(&table::table_of_one(self.kind, value, self.style(true))))
+            }
+            Shape::Metadata(version) if is_object => (JSON, text(&table::partial(value, version))),
+            _ => self.plain(value),
+        }
+    }
+
+    /// Protobuf if that was asked for and the value has such a form, or JSON.
+    fn plain(&self, value: &Value) -> Encoded {
+        if self.accept.encoding == Encoding::Protobuf
+            && let Ok(bytes) = protobuf::encode(value)
+        {
+            return (protobuf::CONTENT_TYPE, bytes.into());
+        }
+        (JSON, text(value))
+    }
+
+    /// A list of stored objects.
+    pub(crate) fn list(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Encoded {
+        match (self.accept.shape, self.accept.encoding) {
+            (Shape::Table(_), _) => {
+                let objects = objects.iter().map(|object| &**object);
+                (JSON, text(&table::table(self.kind, objects, metadata.value(), self.style(true))))
+            }
+            (Shape::Metadata(version), _) => {
+                let head = ("PartialObjectMetadataList", format!("meta.k8s.io/{version}"));
+                let items = objects.iter().map(|object| partial(object, version));
+                (JSON, concatenate(&head.0, &head.1, metadata, items))
+            }
+            (Shape::Object, Encoding::Protobuf) => self.plain(&self.list_value(objects, metadata)),
+            (Shape::Object, Encoding::Json) => {
+                let items = objects.iter().map(|object| object.json());
+                (JSON, concatenate(&self.list_kind(), &self.kind.api_version(), metadata, items))
+            }
+        }
+    }
+
+    fn list_kind(&self) -> String {
+        format!("{}List", self.kind.kind)
+    }
+
+    fn list_value(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Value {
+        let items: Vec<Value> = objects.iter().map(|object| object.value()).collect();
+        json!({
+            "kind": self.list_kind(), "apiVersion": self.kind.api_version(),
+            "metadata": metadata.value(), "items": items,
+        })
+    }
+
+    /// How Tables are printed; `headers` as in [`Style`].
+    pub(crate) fn style(&self, headers: bool) -> Style {
+        let version = match self.accept.shape {
+            Shape::Table(version) | Shape::Metadata(version) => version,
+            Shape::Object => "v1",
+        };
+        Style { version, include: self.include, headers, now: self.now }
+    }
+}
+
+fn text(value: &Value) -> Bytes {
+    value.to_string().into()
+}
+
+fn concatenate<T: AsRef<[u8]>>(
+    kind: &str,
+    api_version: &str,
+    metadata: &ListMetadata,
+    items: impl Iterator<Item = T>,
+) -> Bytes {
+    let metadata = metadata.value();
+    let mut out = format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
+        .into_bytes();
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(item.as_ref());
+    }
+    out.extend_from_slice(b"]}");
+    out.into()
+}
+
+/// A stored object's metadata, cut out of its bytes.
+pub(crate) fn partial(object: &Object, version: &str) -> Vec<u8> {
+    #[derive(Deserialize)]
+    struct Cut<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    let cut = serde_json::from_slice::<Cut<'_>>(object.json());
+    let metadata = cut.as_ref().map_or("{}", |cut| cut.metadata.get());
+    format!("{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/{version}\",\"metadata\":{metadata}}}")
+        .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accept::negotiate;
+    use super::*;
+    use peapod_api::{Draft, Key, kinds};
+
+    fn object() -> Arc<Object> {
+        let kind = kinds::lookup("", "configmaps").unwrap();
+        let value = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "d"}, "data": {"a": "b"}});
+        Arc::new(Draft::new(kind, Key::new("configmaps", "d", "c"), value).at(7))
+    }
+
+    fn form(accept: &str) -> Form {
+        Form {
+            kind: kinds::lookup("", "configmaps").unwrap(),
+            accept: negotiate(accept).unwrap(),
+            include: Include::Metadata,
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn read((content_type, bytes): Encoded) -> Value {
+        assert_eq!(content_type, JSON);
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn lists_are_joined_from_stored_bytes() {
+        let metadata = ListMetadata { revision: 9, token: Some("t".into()), remaining: Some(4) };
+        let list = read(form("").list(&[object(), object()], &metadata));
+        assert_eq!(
+            list["metadata"],
+            json!({"resourceVersion": "9", "continue": "t", "remainingItemCount": 4})
+        );
+        assert_eq!((&list["kind"], &list["items"][1]), (&json!("ConfigMapList"), &object().value()));
+        let empty = read(form("").list(&[], &ListMetadata::default()));
+        assert_eq!(empty["items"], json!([]));
+    }
+
+    #[test]
+    fn metadata_alone_and_tables() {
+        let metadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        let one = read(form(metadata).object(&object()));
+        assert_eq!((&one["kind"], &one["metadata"]["name"]), (&json!("PartialObjectMetadata"), &json!("c")));
+        assert!(one.get("data").is_none());
+        let list = read(form(metadata).list(&[object()], &ListMetadata::default()));
+        assert_eq!(list["items"][0], one);
+        let table = read(form("application/json;as=Table;g=meta.k8s.io;v=v1").list(&[object()], &ListMetadata::default()));
+        assert_eq!((&table["kind"], &table["rows"][0]["cells"][0]), (&json!("Table"), &json!("c")));
+    }
+
+    #[test]
+    fn protobuf_is_answered_where_it_was_asked_for() {
+        let (content_type, bytes) = form("application/vnd.kubernetes.protobuf").object(&object());
+        assert_eq!(content_type, protobuf::CONTENT_TYPE);
+        assert_eq!(protobuf::decode(&bytes).unwrap()["data"]["a"], "b");
+    }
+
+    #[test]
+    fn a_status_is_no_row() {
+        let status = json!({"kind": "Status", "status": "Success"});
+        assert_eq!(read(form("application/json;as=Table;g=meta.k8s.io;v=v1").value(&status)), status);
+    }
+}

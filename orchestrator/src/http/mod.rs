@@ -1,0 +1,242 @@
+//! The HTTP API: from a request to an answer.
+
+pub(crate) mod accept;
+pub(crate) mod answer;
+mod discovery;
+mod encode;
+mod health;
+pub(crate) mod listener;
+mod log;
+mod openapi;
+mod pages;
+mod path;
+pub(crate) mod query;
+mod read;
+mod resource;
+mod watch;
+mod write;
+
+use crate::authn::{Authenticator, Peer};
+use crate::cache::Cache;
+use crate::front_door::FrontDoor;
+use crate::metrics::{Metrics, Reading};
+use crate::nodes::Nodes;
+use crate::registry::{Asked, Registry};
+use answer::Answer;
+use bytes::{Buf, Bytes, BytesMut};
+use discovery::Discovery;
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, Method};
+use openapi::OpenApi;
+use pages::Pages;
+use path::ResourcePath;
+use peapod_api::Error;
+use peapod_api::error::Reason;
+use peapod_core::auth::{self, User};
+use query::Query;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+
+/// Largest body of a request, the registry's uploads aside.
+pub(crate) const BODY_LIMIT_BYTES: usize = 3 << 20;
+/// How long a request may take; watches, logs and the registry's uploads are no such requests.
+const REQUEST_WITHIN: Duration = Duration::from_secs(60);
+/// Requests that are worked on at a time; watches and logs count only until they begin to stream.
+const REQUESTS_LIMIT: usize = 1000;
+
+/// A request's body. `Sync` because requests are borrowed across awaits; bodies are.
+pub(crate) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;
+
+/// The API. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Inner>);
+
+/// What the API is made of.
+pub(crate) struct Inner {
+    pub(crate) cache: Cache,
+    pub(crate) door: FrontDoor,
+    pub(crate) nodes: Nodes,
+    pub(crate) registry: Registry,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) discovery: Discovery,
+    pub(crate) openapi: OpenApi,
+    pub(crate) pages: Pages,
+    pub(crate) metrics: Metrics,
+    /// Ends watches and logs.
+    pub(crate) stop: CancellationToken,
+    in_flight: Semaphore,
+}
+
+/// What the API stands on.
+pub(crate) struct Ground {
+    pub(crate) cache: Cache,
+    pub(crate) door: FrontDoor,
+    pub(crate) nodes: Nodes,
+    pub(crate) registry: Registry,
+    pub(crate) admin_token: String,
+    /// `127.0.0.1:6443`
+    pub(crate) address: String,
+    pub(crate) stop: CancellationToken,
+}
+
+/// A request that has been taken apart.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) peer: Peer,
+    pub(crate) body: Body,
+}
+
+impl Request {
+    /// A header's text, empty where it is absent.
+    pub(crate) fn header(&self, name: http::header::HeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// The one filter: whatever the path, the API answers.
+pub(crate) fn filter(api: Api) -> BoxedFilter<(Answer,)> {
+    warp::method()
+        .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Peer>())
+        .and(warp::body::stream())
+        .then(move |method, path: warp::path::FullPath, query: String, headers, peer, body| {
+            let query = Query::parse(&query);
+            let request = Request { method, path: path.as_str().into(), query, headers, peer, body: pieces(body) };
+            let api = api.clone();
+            async move { api.answer(request).await }
+        })
+        .boxed()
+}
+
+fn pieces<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + Sync + 'static) -> Body {
+    Box::pin(body.map(|piece| piece.map(|mut piece| piece.copy_to_bytes(piece.remaining()))))
+}
+
+/// The whole of a body. Errors: 413 past the limit, 400 for one that breaks off.
+pub(crate) async fn read_body(mut body: Body, limit_bytes: usize) -> Result<Bytes, Error> {
+    let mut whole = BytesMut::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|error| Error::bad_request(format!("the body broke off: {error}")))?;
+        if whole.len() + piece.len() > limit_bytes {
+            let message = format!("Request entity too large: limit is {limit_bytes}");
+            return Err(Error::new(Reason::RequestEntityTooLarge, message));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+impl Api {
+    pub(crate) fn new(ground: Ground) -> Api {
+        Api(Arc::new(Inner {
+            cache: ground.cache,
+            door: ground.door,
+            nodes: ground.nodes,
+            registry: ground.registry,
+            authenticator: Authenticator::new(&ground.admin_token),
+            discovery: Discovery::new(&ground.address),
+            openapi: OpenApi::default(),
+            pages: Pages::default(),
+            metrics: Metrics::default(),
+            stop: ground.stop,
+            in_flight: Semaphore::new(REQUESTS_LIMIT),
+        }))
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    async fn answer(&self, request: Request) -> Answer {
+        let (started, id) = (Instant::now(), Uuid::new_v4());
+        let (verb, resource) = resource::label(&request);
+        let answered = self.limited(request).await;
+        let mut answer = answered.unwrap_or_else(|error| {
+            tracing::debug!(%id, verb, resource, code = error.code(), %error, "a request was refused");
+            if error.code() >= 500 {
+                tracing::warn!(%id, verb, resource, %error, "a request failed");
+            }
+            answer::error(&error)
+        });
+        answer::set_header(&mut answer, http::header::HeaderName::from_static("audit-id"), &id.to_string());
+        answer.headers_mut().entry(http::header::CACHE_CONTROL).or_insert(NOT_CACHED);
+        self.0.metrics.request(verb, resource, answer.status().as_u16(), started.elapsed());
+        answer
+    }
+
+    async fn limited(&self, request: Request) -> Result<Answer, Error> {
+        let Ok(_working) = self.0.in_flight.try_acquire() else {
+            let message = "too many requests, please try again later";
+            return Err(Error::new(Reason::TooManyRequests, message).retry_after(1));
+        };
+        let user = self.0.authenticator.authenticate(&request.peer, &request.headers)?;
+        if request.path == "/v2" || request.path.starts_with("/v2/") {
+            return Ok(self.ask_registry(&user, request).await);
+        }
+        let routed = tokio::time::timeout(REQUEST_WITHIN, self.route(&user, request));
+        routed.await.unwrap_or_else(|_| {
+            let message = "Timeout: request did not complete within the allotted timeout";
+            Err(Error::new(Reason::Timeout, message))
+        })
+    }
+
+    async fn ask_registry(&self, user: &User, request: Request) -> Answer {
+        let Request { method, path, query, headers, body, .. } = request;
+        let asked = Asked { method: &method, path: &path, query: &query, headers: &headers, body };
+        self.0.registry.answer(user, asked).await
+    }
+
+    async fn route(&self, user: &User, request: Request) -> Result<Answer, Error> {
+        if let Some(path) = ResourcePath::parse(&request.path) {
+            return resource::answer(&self.0, user, path, request).await;
+        }
+        let verb = request.method.as_str().to_lowercase();
+        auth::authorize_path(user, &verb, &request.path)?;
+        if request.method != Method::GET && request.method != Method::HEAD {
+            return Err(resource::method_not_allowed());
+        }
+        self.plain(&request).await
+    }
+
+    /// Paths that are no resources.
+    async fn plain(&self, request: &Request) -> Result<Answer, Error> {
+        let path = if request.path == "/" { "/" } else { request.path.trim_end_matches('/') };
+        match path {
+            "/" => Ok(answer::json(&serde_json::json!({ "paths": health::PATHS }))),
+            "/version" => Ok(answer::json(&health::version())),
+            "/metrics" => Ok(answer::text(self.0.metrics.text(&self.reading()))),
+            _ if path.starts_with("/openapi/v3") => self.0.openapi.answer(path, &request.headers).await,
+            _ if health::is_check(path) => Ok(health::check(&self.0, path, &request.query)),
+            _ => {
+                let found = self.0.discovery.answer(path, &request.headers);
+                found.unwrap_or_else(|| Err(Error::no_such_path()))
+            }
+        }
+    }
+
+    fn reading(&self) -> Reading {
+        let snapshot = self.0.cache.snapshot();
+        let mut objects = BTreeMap::new();
+        for kind in peapod_api::kinds::KINDS.iter() {
+            let resource = kind.resource();
+            let count = snapshot.list(&resource, None).count();
+            objects.insert(resource, count);
+        }
+        Reading { revision: snapshot.revision(), nodes_connected: self.0.nodes.len(), objects }
+    }
+}
+
+/// Answers are the state of a moment.
+const NOT_CACHED: http::HeaderValue = http::HeaderValue::from_static("no-cache, private");

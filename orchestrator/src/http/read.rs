@@ -1,0 +1,114 @@
+//! Reads: get, list, watch. All are answered from a snapshot.
+
+use super::accept::{Shape, negotiate};
+use super::answer::{Answer, whole};
+use super::encode::{Form, ListMetadata};
+use super::pages::Token;
+use super::query::{ListQuery, Query, Version, WatchQuery, too_large};
+use super::resource::Target;
+use super::{Inner, Request, watch};
+use http::{StatusCode, header};
+use jiff::Timestamp;
+use peapod_api::{Error, Kind};
+use peapod_core::snapshot::Snapshot;
+use peapod_core::table::Include;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a read waits for a revision that is not there yet.
+const WAIT_FOR_REVISION: Duration = Duration::from_secs(3);
+/// Watches that are open at a time.
+const WATCHES_LIMIT: i64 = 20_000;
+/// Lists of more objects are encoded off the threads that serve connections, unless their bytes are only copied.
+const ENCODE_INLINE_OBJECTS: usize = 200;
+
+/// How the client wants its answer. Errors: 406, 400.
+pub(super) fn form(kind: &'static Kind, request: &Request) -> Result<Form, Error> {
+    let accept = negotiate(request.header(header::ACCEPT))?;
+    let policy = request.query.text("includeObject");
+    let include = Include::parse(policy)
+        .ok_or_else(|| Error::bad_request(format!("includeObject: unsupported value {policy:?}: must be None, Metadata or Object")))?;
+    Ok(Form { kind, accept, include, now: Timestamp::now() })
+}
+
+/// GET of one object.
+pub(super) async fn get(api: &Inner, target: &Target<'_>, form: &Form, query: &Query) -> Result<Answer, Error> {
+    let snapshot = at_least(api, required_revision(query)?).await?;
+    let resource = target.kind.resource();
+    let object = snapshot
+        .find(&resource, target.namespace, target.name)
+        .ok_or_else(|| Error::not_found(&resource, target.name))?;
+    let (content_type, body) = form.object(object);
+    Ok(whole(StatusCode::OK, content_type, body))
+}
+
+fn required_revision(query: &Query) -> Result<u64, Error> {
+    Ok(query.number("resourceVersion")?.map_or(0, |revision| revision.max(0) as u64))
+}
+
+/// GET of a collection.
+pub(super) async fn list(api: &Inner, target: &Target<'_>, form: Form, query: &Query) -> Result<Answer, Error> {
+    let query = ListQuery::read(target.kind, query)?;
+    let token = query.token.as_deref().map(Token::decode).transpose()?;
+    let latest = at_least(api, wanted(query.version)).await?;
+    let snapshot = api.pages.snapshot(&query, token.as_ref(), latest)?;
+    let page = api.pages.page(target.kind, target.scope(), &query, token.as_ref(), &snapshot);
+    let metadata = ListMetadata { revision: snapshot.revision(), token: page.token, remaining: page.remaining };
+    let objects = page.objects;
+    let costly = form.parses_objects() && objects.len() > ENCODE_INLINE_OBJECTS;
+    let (content_type, body) = if costly {
+        let encoding = tokio::task::spawn_blocking(move || form.list(&objects, &metadata));
+        encoding.await.map_err(|error| {
+            tracing::error!(%error, "a list could not be encoded");
+            Error::internal("the list could not be encoded")
+        })?
+    } else {
+        form.list(&objects, &metadata)
+    };
+    Ok(whole(StatusCode::OK, content_type, body))
+}
+
+/// GET with `watch`.
+pub(super) async fn watch(api: &Inner, target: &Target<'_>, form: Form, query: &Query) -> Result<Answer, Error> {
+    let query = WatchQuery::read(target.kind, query)?;
+    if api.metrics.watches() >= WATCHES_LIMIT {
+        let message = format!("more than {WATCHES_LIMIT} watches are open, please try again later");
+        return Err(Error::new(peapod_api::error::Reason::TooManyRequests, message).retry_after(5));
+    }
+    // A watch that begins after a revision waits for it inside the stream.
+    let needed = if query.initial { wanted(query.version) } else { 0 };
+    let snapshot = at_least(api, needed).await?;
+    let opening = watch::Opening {
+        form,
+        namespace: target.scope().map(Into::into),
+        query,
+        stop: api.stop.clone(),
+        open: api.metrics.watch(),
+    };
+    Ok(watch::begin(&api.cache, &snapshot, opening))
+}
+
+fn wanted(version: Version) -> u64 {
+    match version {
+        Version::Latest | Version::Any => 0,
+        Version::AtLeast(revision) | Version::Exact(revision) => revision,
+    }
+}
+
+/// The newest snapshot once it has reached `revision`. Errors: 504 if it does not.
+async fn at_least(api: &Inner, revision: u64) -> Result<Arc<Snapshot>, Error> {
+    let snapshot = api.cache.snapshot();
+    if snapshot.revision() >= revision {
+        return Ok(snapshot);
+    }
+    let waited = tokio::time::timeout(WAIT_FOR_REVISION, api.cache.wait_for(revision)).await;
+    let snapshot = api.cache.snapshot();
+    waited.map_err(|_| too_large(revision, snapshot.revision()))?;
+    Ok(snapshot)
+}
+
+impl Form {
+    fn parses_objects(&self) -> bool {
+        !matches!((self.accept.shape, self.accept.encoding), (Shape::Object, super::accept::Encoding::Json))
+    }
+}

@@ -1,0 +1,236 @@
+//! Watches: a stream of events that begins with what there is, or after a revision, and goes on until the client leaves,
+//! its time is up or the server stops.
+
+use super::accept::{Encoding, Shape};
+use super::answer::{self, Answer, JSON};
+use super::encode::{Form, partial};
+use super::query::{Selection, WatchQuery};
+use crate::cache::{Batch, Cache, Cursor, Expired, Interest};
+use crate::metrics::Gauge;
+use bytes::Bytes;
+use futures_util::stream;
+use peapod_api::{Error, Object};
+use peapod_core::schema::protobuf;
+use peapod_core::snapshot::{Change, Snapshot};
+use peapod_core::table;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Time between bookmarks.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// A watch that names no timeout ends after half an hour to an hour, so that clients spread over restarted servers.
+const TIMEOUT_MIN: Duration = Duration::from_secs(1800);
+/// Objects that are there at the start are sent in pieces of so many.
+const INITIAL_PIECE: usize = 200;
+/// The annotation of the bookmark after the last of them.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+/// What a watch is opened with.
+pub(crate) struct Opening {
+    pub(crate) form: Form,
+    /// None: all namespaces. Empty: a cluster-wide kind.
+    pub(crate) namespace: Option<String>,
+    pub(crate) query: WatchQuery,
+    pub(crate) stop: CancellationToken,
+    pub(crate) open: Gauge,
+}
+
+/// One open watch.
+struct Watch {
+    form: Form,
+    selection: Selection,
+    events: Events,
+    initial: std::vec::IntoIter<Arc<Object>>,
+    mark_end: bool,
+    /// Tells where the initial objects were read.
+    started_at: u64,
+    headers_sent: bool,
+    bookmark_at: Option<Instant>,
+    deadline: Instant,
+    stop: CancellationToken,
+    _open: Gauge,
+}
+
+enum Events {
+    Cursor(Box<Cursor>),
+    /// History was gone at the start: one error, then the end.
+    Expired(Expired),
+    Over,
+}
+
+enum Woken {
+    Batch(Result<Batch, Expired>),
+    Bookmark,
+    End,
+}
+
+/// Begins a watch. `snapshot` fulfils the query's version.
+pub(crate) fn begin(cache: &Cache, snapshot: &Snapshot, opening: Opening) -> Answer {
+    let Opening { form, namespace, query, stop, open } = opening;
+    let resource = form.kind.resource();
+    let after = query.after.unwrap_or(snapshot.revision());
+    let initial = if query.initial {
+        super::pages::candidates(snapshot, &resource, namespace.as_deref(), "", &query.selection).collect()
+    } else {
+        Vec::new()
+    };
+    let interest = Interest {
+        name: query.selection.fields.required("metadata.name").map(Into::into),
+        node: query.selection.fields.required("spec.nodeName").filter(|_| resource == "pods").map(Into::into),
+        resource,
+        namespace,
+    };
+    let events = match cache.watch(interest, after) {
+        Ok(cursor) => Events::Cursor(Box::new(cursor)),
+        Err(expired) => Events::Expired(expired),
+    };
+    let now = Instant::now();
+    let watch = Watch {
+        form,
+        selection: query.selection,
+        events,
+        initial: initial.into_iter(),
+        mark_end: query.mark_end,
+        started_at: after,
+        headers_sent: false,
+        bookmark_at: query.bookmarks.then(|| now + BOOKMARK_EVERY),
+        deadline: now + query.timeout.unwrap_or_else(default_timeout),
+        stop,
+        _open: open,
+    };
+    let content_type = watch.content_type();
+    answer::stream(content_type, stream::unfold(watch, |mut watch| async { Some((watch.next().await?, watch)) }))
+}
+
+fn default_timeout() -> Duration {
+    TIMEOUT_MIN.mul_f64(1.0 + f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0)
+}
+
+impl Watch {
+    /// The next piece of the stream; none at its end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let mut piece = Vec::new();
+            if self.initial.len() > 0 {
+                let objects: Vec<_> = self.initial.by_ref().take(INITIAL_PIECE).collect();
+                objects.iter().for_each(|object| self.write(&mut piece, "ADDED", object));
+            } else if std::mem::take(&mut self.mark_end) {
+                self.write_bookmark(&mut piece, self.started_at, true);
+            } else {
+                self.follow(&mut piece).await?;
+            }
+            if !piece.is_empty() {
+                return Some(piece.into());
+            }
+        }
+    }
+
+    /// Waits for what happens next and writes it; none at the end.
+    async fn follow(&mut self, piece: &mut Vec<u8>) -> Option<()> {
+        match self.wait().await {
+            Woken::End => return None,
+            Woken::Batch(Ok(batch)) => {
+                for change in &batch.changes {
+                    self.write_change(piece, change);
+                }
+            }
+            Woken::Batch(Err(expired)) => {
+                self.events = Events::Over;
+                self.write_value(piece, "ERROR", &Error::expired(expired.to_string()).status());
+            }
+            Woken::Bookmark => {
+                self.bookmark_at = Some(Instant::now() + BOOKMARK_EVERY);
+                if let Events::Cursor(cursor) = &mut self.events {
+                    let revision = cursor.bookmark();
+                    self.write_bookmark(piece, revision, false);
+                }
+            }
+        }
+        Some(())
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let cursor = match &mut self.events {
+            Events::Over => return Woken::End,
+            Events::Expired(expired) => return Woken::Batch(Err(*expired)),
+            Events::Cursor(cursor) => cursor,
+        };
+        let wake = self.bookmark_at.unwrap_or(self.deadline).min(self.deadline);
+        tokio::select! {
+            () = self.stop.cancelled() => Woken::End,
+            batch = cursor.next() => Woken::Batch(batch),
+            () = tokio::time::sleep_until(wake) => if wake == self.deadline { Woken::End } else { Woken::Bookmark },
+        }
+    }
+
+    /// What a change is to somebody who sees only what the selection takes in.
+    fn write_change(&mut self, piece: &mut Vec<u8>, change: &Change) {
+        let matches = |object: &&Arc<Object>| self.selection.matches(object);
+        let (before, after) = (change.before.as_ref().filter(matches), change.after.as_ref().filter(matches));
+        match (before, after) {
+            (None, Some(after)) => self.write(piece, "ADDED", after),
+            (Some(_), Some(after)) => self.write(piece, "MODIFIED", after),
+            (Some(_), None) => {
+                if let Some(object) = change.deleted_object() {
+                    self.write(piece, "DELETED", object);
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn write(&mut self, piece: &mut Vec<u8>, type_: &str, object: &Object) {
+        match (self.form.accept.shape, self.form.accept.encoding) {
+            (Shape::Object, Encoding::Json) => write_event(piece, type_, object.json()),
+            (Shape::Metadata(version), _) => write_event(piece, type_, &partial(object, version)),
+            _ => self.write_value(piece, type_, &object.value()),
+        }
+    }
+
+    fn write_value(&mut self, piece: &mut Vec<u8>, type_: &str, object: &Value) {
+        match (self.form.accept.shape, self.form.accept.encoding) {
+            (Shape::Table(_), _) if type_ != "ERROR" => {
+                let style = self.form.style(!std::mem::replace(&mut self.headers_sent, true));
+                let style = table::Style { now: jiff::Timestamp::now(), ..style };
+                let table = table::table_of_one(self.form.kind, object, style);
+                write_event(piece, type_, table.to_string().as_bytes());
+            }
+            (_, Encoding::Protobuf) => match protobuf::encode(object) {
+                Ok(bytes) => piece.extend_from_slice(&protobuf::watch_frame(type_, &bytes)),
+                Err(error) => tracing::error!(%error, "an event has no protobuf form and is left out"),
+            },
+            _ => write_event(piece, type_, object.to_string().as_bytes()),
+        }
+    }
+
+    fn write_bookmark(&mut self, piece: &mut Vec<u8>, revision: u64, end_of_initial: bool) {
+        let mut metadata = json!({ "resourceVersion": revision.to_string() });
+        if end_of_initial {
+            metadata["annotations"] = json!({ INITIAL_EVENTS_END: "true" });
+        }
+        let (kind, api_version) = match self.form.accept.shape {
+            Shape::Metadata(version) => ("PartialObjectMetadata".into(), format!("meta.k8s.io/{version}")),
+            _ => (self.form.kind.kind.to_string(), self.form.kind.api_version()),
+        };
+        let bookmark = json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata });
+        self.write_value(piece, "BOOKMARK", &bookmark);
+    }
+
+    fn content_type(&self) -> &'static str {
+        match self.form.accept.encoding {
+            Encoding::Json => JSON,
+            Encoding::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        }
+    }
+}
+
+fn write_event(piece: &mut Vec<u8>, type_: &str, object: &[u8]) {
+    piece.extend_from_slice(b"{\"type\":\"");
+    piece.extend_from_slice(type_.as_bytes());
+    piece.extend_from_slice(b"\",\"object\":");
+    piece.extend_from_slice(object);
+    piece.extend_from_slice(b"}\n");
+}

@@ -1,0 +1,175 @@
+//! Writes: what the path, the query and the body say, handed to the front door.
+
+use super::answer::{Answer, add_warnings, whole};
+use super::encode::Form;
+use super::query::{Query, Selection};
+use super::read::form;
+use super::resource::{Target, method_not_allowed};
+use super::{BODY_LIMIT_BYTES, Inner, Request, read_body};
+use crate::front_door::{
+    self, Body, DeleteOptions, FieldValidation, MediaType, PatchType, Shown, WriteOptions, Written,
+};
+use http::{StatusCode, header};
+use peapod_api::{Error, FieldError, Subresource};
+use peapod_core::auth::User;
+use serde_json::{Value, json};
+
+/// Longest name of a field manager, in characters.
+const MANAGER_LIMIT: usize = 128;
+
+/// Answers create, update, patch, delete and deletecollection.
+pub(super) async fn answer(
+    api: &Inner,
+    user: &User,
+    verb: &str,
+    target: &Target<'_>,
+    request: Request,
+) -> Result<Answer, Error> {
+    check_method(verb, target)?;
+    let form = form(target.kind, &request)?;
+    let content_type = request.header(header::CONTENT_TYPE).to_string();
+    let options = options(&request.query, request.header(header::USER_AGENT))?;
+    let (to, door, query) = (target.to_front_door(), &api.door, request.query);
+    let bytes = read_body(request.body, BODY_LIMIT_BYTES).await?;
+    let written = match verb {
+        "create" => door.create(user, to, object_body(&content_type, bytes)?, options).await?,
+        "update" => door.update(user, to, object_body(&content_type, bytes)?, options).await?,
+        "patch" => {
+            let patch_type = PatchType::parse(&content_type)?;
+            let media_type = if patch_type == PatchType::Apply { MediaType::Yaml } else { MediaType::Json };
+            door.patch(user, to, patch_type, Body { media_type, bytes }, options).await?
+        }
+        "delete" => door.delete(user, to, delete_options(&query, &content_type, bytes)?).await?,
+        _ => {
+            let selection = Selection::read(target.kind, &query)?;
+            let options = delete_options(&query, &content_type, bytes)?;
+            door.delete_collection(user, to, &selection.labels, &selection.fields, options).await?
+        }
+    };
+    Ok(answer_of(&form, written))
+}
+
+/// GET of the `scale` subresource.
+pub(super) fn read_scale(api: &Inner, target: &Target<'_>, request: &Request) -> Result<Answer, Error> {
+    let scale = api.door.scale(&target.to_front_door())?;
+    let (content_type, body) = form(target.kind, request)?.value(&scale);
+    Ok(whole(StatusCode::OK, content_type, body))
+}
+
+/// Which verbs the parts of an object have.
+fn check_method(verb: &str, target: &Target<'_>) -> Result<(), Error> {
+    let allowed = match target.subresource {
+        None => target.name.is_empty() == matches!(verb, "create" | "deletecollection"),
+        Some(Subresource::Status | Subresource::Scale) => matches!(verb, "update" | "patch"),
+        Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => verb == "create",
+        Some(Subresource::Log) => false,
+    };
+    // Namespaces go one by one.
+    let singly = verb == "deletecollection" && target.kind.group.is_empty() && target.kind.kind == "Namespace";
+    let placed = !target.kind.namespaced() || !target.namespace.is_empty();
+    if allowed && placed && !singly { Ok(()) } else { Err(method_not_allowed()) }
+}
+
+fn object_body(content_type: &str, bytes: bytes::Bytes) -> Result<Body, Error> {
+    Ok(Body { media_type: MediaType::parse(content_type)?, bytes })
+}
+
+/// The options that every write has. Errors: 400 and 422 as Kubernetes gives them.
+fn options(query: &Query, user_agent: &str) -> Result<WriteOptions, Error> {
+    let manager = query.text("fieldManager");
+    if manager.chars().count() > MANAGER_LIMIT || manager.chars().any(char::is_control) {
+        let why = format!("must be at most {MANAGER_LIMIT} printable characters");
+        let error = FieldError::invalid("fieldManager", &json!(manager), &why);
+        return Err(Error::invalid("meta.k8s.io", "CreateOptions", "", &[error]));
+    }
+    let agent: String = user_agent.split('/').next().unwrap_or_default().chars().take(MANAGER_LIMIT).collect();
+    Ok(WriteOptions {
+        dry_run: dry_run(query)?,
+        field_manager: if manager.is_empty() { agent } else { manager.into() },
+        field_validation: FieldValidation::parse(query.text("fieldValidation"))?,
+        force: query.flag("force"),
+    })
+}
+
+fn dry_run(query: &Query) -> Result<bool, Error> {
+    let values: Vec<&str> = query.all("dryRun").filter(|value| !value.is_empty()).collect();
+    if let Some(unknown) = values.iter().find(|value| **value != "All") {
+        let error = FieldError::not_supported("dryRun", &json!(unknown), &["All"]);
+        return Err(Error::invalid("meta.k8s.io", "CreateOptions", "", &[error]));
+    }
+    Ok(!values.is_empty())
+}
+
+/// The body's options; without a body those of the query. Errors: 400, 415, 422.
+fn delete_options(query: &Query, content_type: &str, bytes: bytes::Bytes) -> Result<DeleteOptions, Error> {
+    if !bytes.is_empty() {
+        let mut options = DeleteOptions::decode(&object_body(content_type, bytes)?)?;
+        options.dry_run |= dry_run(query)?;
+        return Ok(options);
+    }
+    let mut value = json!({});
+    if let Some(seconds) = query.number("gracePeriodSeconds")? {
+        value["gracePeriodSeconds"] = seconds.into();
+    }
+    if let Some(policy) = query.get("propagationPolicy") {
+        value["propagationPolicy"] = policy.into();
+    }
+    if query.get("orphanDependents").is_some() {
+        value["orphanDependents"] = Value::Bool(query.flag("orphanDependents"));
+    }
+    Ok(DeleteOptions { dry_run: dry_run(query)?, ..DeleteOptions::read(&value)? })
+}
+
+impl Target<'_> {
+    fn to_front_door(self) -> front_door::Target {
+        front_door::Target {
+            kind: self.kind,
+            namespace: self.namespace.into(),
+            name: self.name.into(),
+            subresource: self.subresource,
+        }
+    }
+}
+
+fn answer_of(form: &Form, written: Written) -> Answer {
+    let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+    let (content_type, body) = match &written.shown {
+        Shown::Object(object) => form.object(object),
+        Shown::Value(value) => form.value(value),
+    };
+    let mut answer = whole(status, content_type, body);
+    add_warnings(&mut answer, &written.warnings);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<WriteOptions, Error> {
+        options(&Query::parse(text), "kubectl/v1.36 (linux)")
+    }
+
+    #[test]
+    fn options_are_read_from_the_query() {
+        let plain = read("").unwrap();
+        assert_eq!((plain.dry_run, plain.field_manager.as_str(), plain.force), (false, "kubectl", false));
+        let all = read("dryRun=All&fieldManager=me&force=true&fieldValidation=Strict").unwrap();
+        assert_eq!((all.dry_run, all.field_manager.as_str(), all.force), (true, "me", true));
+        assert_eq!(read("dryRun=Some").unwrap_err().code(), 422);
+        assert!(read("fieldValidation=Perhaps").is_err());
+        assert_eq!(read(&format!("fieldManager={}", "x".repeat(129))).unwrap_err().code(), 422);
+    }
+
+    #[test]
+    fn deletions_are_read_from_body_or_query() {
+        let query = Query::parse("gracePeriodSeconds=0&propagationPolicy=Orphan&dryRun=All");
+        let read = |body: &'static [u8]| delete_options(&query, "application/json", body.into());
+        let of_query = read(b"").unwrap();
+        assert_eq!((of_query.wish.grace_seconds, of_query.dry_run), (Some(0), true));
+        let of_body = read(br#"{"gracePeriodSeconds": 7, "preconditions": {"uid": "u"}}"#).unwrap();
+        assert_eq!((of_body.wish.grace_seconds, of_body.uid.as_deref()), (Some(7), Some("u")));
+        assert_eq!(of_body.wish.propagation, None);
+        assert!(read(b"{").is_err());
+    }
+}
