@@ -44,8 +44,12 @@ impl Authenticator {
         Authenticator { admin_token: digest(admin_token) }
     }
 
-    /// Who sent a request with these headers over a connection of `peer`. Errors: 401 for a credential that is not valid.
+    /// Who sent a request with these headers over a connection of `peer`. Errors: 401 for a credential that is not valid,
+    /// 403 for who wants to act as somebody else, which is not built: ignoring it would do more than was asked for.
     pub(crate) fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, Error> {
+        if headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
+            return Err(Error::new(Reason::Forbidden, "impersonation is not supported by this server"));
+        }
         if let Peer::Known(user) = peer {
             return Ok(user.clone());
         }
@@ -94,6 +98,11 @@ mod tests {
         for wrong in ["Bearer secret2", "Bearer", "Basic secret", ""] {
             assert_eq!(ask(&Peer::Unknown, &headers(wrong)).unwrap_err().code(), 401, "{wrong}");
         }
+        let acting = HeaderMap::from_iter([(
+            header::HeaderName::from_static("impersonate-user"),
+            "x".parse().unwrap(),
+        )]);
+        assert_eq!(ask(&Peer::Known(admin()), &acting).unwrap_err().code(), 403);
         assert_eq!(ask(&Peer::Invalid, &HeaderMap::new()).unwrap_err().code(), 401);
         let node = User::new("system:node:n1", &["system:nodes"]);
         assert_eq!(ask(&Peer::Known(node.clone()), &headers("Bearer wrong")).unwrap(), node);

@@ -14,19 +14,19 @@ mod registry;
 pub mod store;
 mod tasks;
 
-pub use config::Config;
 pub use authn::Identity;
+pub use config::Config;
 
 use anyhow::Context;
 use cache::Cache;
-use front_door::FrontDoor;
+use front_door::{Advertised, FrontDoor};
 use http::listener::{self, Listener, Server};
 use http::{Api, Ground};
 use nodes::Nodes;
 use pki::{Kubeconfig, Leaf, Pki};
 use registry::Registry;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,14 +62,17 @@ impl ControlPlane {
         let backend = store::Sqlite::open(&config.data_dir)?;
         let cache = Cache::open(backend)?;
 
-        let identity = Identities::open(&config, address)?;
-        let door = FrontDoor::new(cache.clone(), front_door::Options::default());
-        door.bootstrap(address, &identity.ca_pem).await.context("the first objects could not be written")?;
+        let options = front_door::Options::default();
+        let identity = Identities::open(&config, address, options.ranges.first_address())?;
+        let door = FrontDoor::new(cache.clone(), options);
+        let advertised = Advertised { address };
+        door.bootstrap(&advertised).await.context("the first objects could not be written")?;
         let registry = Registry::open(&config.data_dir.join("registry"))?;
 
         let (connections, drivers, supervisor) = (Tasks::default(), Tasks::default(), Supervisor::default());
         let stop = drivers.stopping().clone();
-        let controllers = drivers::run_controllers(cache.clone(), door.clone(), config.node_grace, stop.clone());
+        let controllers =
+            drivers::run_controllers(cache.clone(), door.clone(), config.node_grace, stop.clone());
         supervisor.spawn(&drivers, "the controllers", controllers);
         let scheduler = drivers::run_scheduler(cache.clone(), door.clone(), stop);
         supervisor.spawn(&drivers, "the scheduler", scheduler);
@@ -88,7 +91,17 @@ impl ControlPlane {
         let listener = Listener::new(tcp, identity.acceptor, identity.certificates, server.clone());
         supervisor.spawn(&connections, "the listener", listener.run());
         let kubeconfig_path = config.data_dir.join("kubeconfig");
-        Ok(ControlPlane { address, kubeconfig_path, cache, server, nodes, registry, connections, drivers, supervisor })
+        Ok(ControlPlane {
+            address,
+            kubeconfig_path,
+            cache,
+            server,
+            nodes,
+            registry,
+            connections,
+            drivers,
+            supervisor,
+        })
     }
 
     /// Where clients connect.
@@ -151,10 +164,10 @@ struct Identities {
 }
 
 impl Identities {
-    fn open(config: &Config, address: SocketAddr) -> anyhow::Result<Identities> {
+    fn open(config: &Config, address: SocketAddr, first_cluster_ip: Ipv4Addr) -> anyhow::Result<Identities> {
         let now = OffsetDateTime::now_utc();
         let pki = Pki::open(&config.data_dir.join("pki"), now)?;
-        let names = config.server_names(address.ip());
+        let names = config.server_names(address.ip(), first_cluster_ip);
         let pair = pki.pair("server", &Leaf::Server { names }, now)?;
         let (acceptor, certificates) = pki::acceptor(&pki, &pair)?;
         let admin = Leaf::Client { name: ADMIN.into(), group: peapod_core::auth::MASTERS.into() };
@@ -175,8 +188,7 @@ fn create_private(directory: &PathBuf) -> anyhow::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }
-    let made = fs::create_dir_all(directory).and_then(|()| {
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
-    });
+    let made = fs::create_dir_all(directory)
+        .and_then(|()| fs::set_permissions(directory, fs::Permissions::from_mode(0o700)));
     made.with_context(|| format!("cannot create {}", directory.display()))
 }

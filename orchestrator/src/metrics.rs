@@ -131,7 +131,8 @@ mod tests {
         metrics.request("LIST", "pods".into(), 200, Duration::from_secs(9));
         let _one = metrics.watch();
         drop(metrics.watch());
-        let reading = Reading { revision: 7, nodes_connected: 1, objects: BTreeMap::from([("pods".into(), 2)]) };
+        let reading =
+            Reading { revision: 7, nodes_connected: 1, objects: BTreeMap::from([("pods".into(), 2)]) };
         let text = metrics.text(&reading);
         for line in [
             r#"apiserver_request_total{verb="LIST",resource="pods",code="200"} 2"#,

@@ -97,7 +97,9 @@ impl Nodes {
     pub(crate) async fn get(&self, node: &str, path_and_query: &str) -> Result<Response<Incoming>, Error> {
         let sender = self.connections.lock().get(node).map(|connection| connection.sender.clone());
         let mut sender = sender.ok_or_else(|| {
-            unavailable(format!("node {node:?} is not connected: its agent has no connection open to this server"))
+            unavailable(format!(
+                "node {node:?} is not connected: its agent has no connection open to this server"
+            ))
         })?;
         let request = Request::builder().method(Method::GET).uri(format!("http://{node}{path_and_query}"));
         let request = request.body(Empty::new()).map_err(|error| {

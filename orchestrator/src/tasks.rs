@@ -60,7 +60,12 @@ impl Default for Supervisor {
 
 impl Supervisor {
     /// Runs `task` among `tasks`; if it ends, or panics, before they are told to stop, the server has failed.
-    pub(crate) fn spawn(&self, tasks: &Tasks, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(
+        &self,
+        tasks: &Tasks,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let ending = Ending { name, failure: self.0.clone(), stop: tasks.stop.clone() };
         tasks.spawn(async move {
             let _ending = ending;

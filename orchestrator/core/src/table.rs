@@ -13,6 +13,8 @@ pub use age::human_duration;
 use jiff::Timestamp;
 use peapod_api::kind::{Cell, Column};
 use peapod_api::{Kind, Object, meta};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// How much of its object each row carries: the query parameter `includeObject`.
@@ -52,30 +54,44 @@ pub struct Style {
     pub now: Timestamp,
 }
 
-/// The Table of `objects`; `list_metadata` is the list's (`resourceVersion`, `continue`, ...).
+/// The Table of `objects` as JSON; `list_metadata` is the list's (`resourceVersion`, `continue`, ...).
 pub fn table<'a>(
     kind: &Kind,
     objects: impl Iterator<Item = &'a Object>,
-    list_metadata: Value,
+    list_metadata: &Value,
     style: Style,
-) -> Value {
-    let rows: Vec<Value> = objects.map(|object| row(kind, &object.value(), style)).collect();
-    assemble(kind, rows, list_metadata, style)
+) -> Vec<u8> {
+    let mut out = head(kind, list_metadata, style);
+    for (index, object) in objects.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_row(&mut out, kind, &object.value(), Some(object), style);
+    }
+    out.extend_from_slice(b"]}");
+    out
 }
 
-/// The Table of one object that is given as a tree.
-pub fn table_of_one(kind: &Kind, object: &Value, style: Style) -> Value {
+/// The Table of one object that is given as a tree, as JSON.
+pub fn table_of_one(kind: &Kind, object: &Value, style: Style) -> Vec<u8> {
     let list_metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
-    assemble(kind, vec![row(kind, object, style)], list_metadata, style)
+    let mut out = head(kind, &list_metadata, style);
+    write_row(&mut out, kind, object, None, style);
+    out.extend_from_slice(b"]}");
+    out
 }
 
-fn assemble(kind: &Kind, rows: Vec<Value>, list_metadata: Value, style: Style) -> Value {
+/// Everything up to the first row.
+fn head(kind: &Kind, list_metadata: &Value, style: Style) -> Vec<u8> {
     let columns: Vec<Value> =
         if style.headers { kind.columns.iter().map(definition).collect() } else { Vec::new() };
-    json!({
-        "kind": "Table", "apiVersion": format!("meta.k8s.io/{}", style.version),
-        "metadata": list_metadata, "columnDefinitions": columns, "rows": rows,
-    })
+    format!(
+        "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/{}\",\"metadata\":{list_metadata},\
+         \"columnDefinitions\":{},\"rows\":[",
+        style.version,
+        Value::from(columns)
+    )
+    .into_bytes()
 }
 
 fn definition(column: &Column) -> Value {
@@ -86,25 +102,49 @@ fn definition(column: &Column) -> Value {
     })
 }
 
-fn row(kind: &Kind, object: &Value, style: Style) -> Value {
-    let mut row = json!({ "cells": cells(kind, object, style.now) });
+/// `stored` are the bytes that the tree was read from, if it was.
+fn write_row(out: &mut Vec<u8>, kind: &Kind, object: &Value, stored: Option<&Object>, style: Style) {
+    let cells = Value::from(cells(kind, object, style.now));
+    out.extend_from_slice(b"{\"cells\":");
+    out.extend_from_slice(cells.to_string().as_bytes());
     if let Some(conditions) = conditions(kind, object) {
-        row["conditions"] = conditions;
+        out.extend_from_slice(b",\"conditions\":");
+        out.extend_from_slice(conditions.to_string().as_bytes());
     }
-    match style.include {
-        Include::None => {}
-        Include::Metadata => row["object"] = partial(object, style.version),
-        Include::Object => row["object"] = object.clone(),
+    if style.include != Include::None {
+        out.extend_from_slice(b",\"object\":");
     }
-    row
+    match (style.include, stored) {
+        (Include::None, _) => {}
+        (Include::Metadata, Some(stored)) => out.extend_from_slice(&partial(stored, style.version)),
+        (Include::Metadata, None) => {
+            out.extend_from_slice(partial_value(object, style.version).to_string().as_bytes());
+        }
+        (Include::Object, Some(stored)) => out.extend_from_slice(stored.json()),
+        (Include::Object, None) => out.extend_from_slice(object.to_string().as_bytes()),
+    }
+    out.push(b'}');
 }
 
-/// The object's metadata alone, as a `PartialObjectMetadata` of `meta.k8s.io/VERSION`.
-pub fn partial(object: &Value, version: &str) -> Value {
+/// An object's metadata alone, as a `PartialObjectMetadata` of `meta.k8s.io/VERSION`.
+pub fn partial_value(object: &Value, version: &str) -> Value {
     json!({
         "kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"),
         "metadata": object["metadata"],
     })
+}
+
+/// The same of a stored object, cut out of its bytes.
+pub fn partial(object: &Object, version: &str) -> Vec<u8> {
+    #[derive(Deserialize)]
+    struct Cut<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    let cut = serde_json::from_slice::<Cut<'_>>(object.json());
+    let metadata = cut.as_ref().map_or("{}", |cut| cut.metadata.get());
+    let head = "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/";
+    format!("{head}{version}\",\"metadata\":{metadata}}}").into_bytes()
 }
 
 /// The cells of one object, in the order of the kind's columns.

@@ -69,7 +69,9 @@ impl<'a> MediaRange<'a> {
         match (self.parameter("as"), self.parameter("g")) {
             ("", _) => Some(Shape::Object),
             ("Table", "meta.k8s.io") => Some(Shape::Table(version)),
-            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io") => Some(Shape::Metadata(version)),
+            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io") => {
+                Some(Shape::Metadata(version))
+            }
             _ => None,
         }
     }
@@ -93,7 +95,10 @@ pub(crate) fn negotiate(header: &str) -> Result<Accept, Error> {
         let possible = encoding == Encoding::Json || shape == Shape::Object;
         possible.then_some(Accept { shape, encoding })
     };
-    ranges(header).iter().find_map(served).ok_or_else(|| not_acceptable("application/json, application/vnd.kubernetes.protobuf"))
+    ranges(header)
+        .iter()
+        .find_map(served)
+        .ok_or_else(|| not_acceptable("application/json, application/vnd.kubernetes.protobuf"))
 }
 
 /// 406 that names what there is.
@@ -123,7 +128,10 @@ mod tests {
                 Accept { shape: Shape::Object, encoding: Encoding::Protobuf },
             ),
             ("application/vnd.kubernetes.protobuf;q=0.5, application/json", json(Shape::Object)),
-            ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json", json(Shape::Object)),
+            (
+                "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json",
+                json(Shape::Object),
+            ),
         ] {
             assert_eq!(negotiate(header).unwrap(), expected, "{header}");
         }

@@ -7,8 +7,6 @@ use jiff::Timestamp;
 use peapod_api::{Kind, Object};
 use peapod_core::schema::protobuf;
 use peapod_core::table::{self, Include, Style};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -52,7 +50,7 @@ impl Form {
     pub(crate) fn object(&self, object: &Object) -> Encoded {
         match (self.accept.shape, self.accept.encoding) {
             (Shape::Object, Encoding::Json) => (JSON, object.json().clone()),
-            (Shape::Metadata(version), _) => (JSON, partial(object, version).into()),
+            (Shape::Metadata(version), _) => (JSON, table::partial(object, version).into()),
             _ => self.value(&object.value()),
         }
     }
@@ -62,9 +60,9 @@ impl Form {
         let is_object = value["kind"] == *self.kind.kind;
         match self.accept.shape {
             Shape::Table(_) if is_object => {
-                (JSON, text(&table::table_of_one(self.kind, value, self.style(true))))
+                (JSON, table::table_of_one(self.kind, value, self.style(true)).into())
             }
-            Shape::Metadata(version) if is_object => (JSON, text(&table::partial(value, version))),
+            Shape::Metadata(version) if is_object => (JSON, text(&table::partial_value(value, version))),
             _ => self.plain(value),
         }
     }
@@ -84,11 +82,11 @@ impl Form {
         match (self.accept.shape, self.accept.encoding) {
             (Shape::Table(_), _) => {
                 let objects = objects.iter().map(|object| &**object);
-                (JSON, text(&table::table(self.kind, objects, metadata.value(), self.style(true))))
+                (JSON, table::table(self.kind, objects, &metadata.value(), self.style(true)).into())
             }
             (Shape::Metadata(version), _) => {
                 let head = ("PartialObjectMetadataList", format!("meta.k8s.io/{version}"));
-                let items = objects.iter().map(|object| partial(object, version));
+                let items = objects.iter().map(|object| table::partial(object, version));
                 (JSON, concatenate(&head.0, &head.1, metadata, items))
             }
             (Shape::Object, Encoding::Protobuf) => self.plain(&self.list_value(objects, metadata)),
@@ -132,8 +130,9 @@ fn concatenate<T: AsRef<[u8]>>(
     items: impl Iterator<Item = T>,
 ) -> Bytes {
     let metadata = metadata.value();
-    let mut out = format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
-        .into_bytes();
+    let mut out =
+        format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
+            .into_bytes();
     for (index, item) in items.enumerate() {
         if index > 0 {
             out.push(b',');
@@ -142,19 +141,6 @@ fn concatenate<T: AsRef<[u8]>>(
     }
     out.extend_from_slice(b"]}");
     out.into()
-}
-
-/// A stored object's metadata, cut out of its bytes.
-pub(crate) fn partial(object: &Object, version: &str) -> Vec<u8> {
-    #[derive(Deserialize)]
-    struct Cut<'a> {
-        #[serde(borrow)]
-        metadata: &'a RawValue,
-    }
-    let cut = serde_json::from_slice::<Cut<'_>>(object.json());
-    let metadata = cut.as_ref().map_or("{}", |cut| cut.metadata.get());
-    format!("{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/{version}\",\"metadata\":{metadata}}}")
-        .into_bytes()
 }
 
 #[cfg(test)]
@@ -204,7 +190,9 @@ mod tests {
         assert!(one.get("data").is_none());
         let list = read(form(metadata).list(&[object()], &ListMetadata::default()));
         assert_eq!(list["items"][0], one);
-        let table = read(form("application/json;as=Table;g=meta.k8s.io;v=v1").list(&[object()], &ListMetadata::default()));
+        let table = read(
+            form("application/json;as=Table;g=meta.k8s.io;v=v1").list(&[object()], &ListMetadata::default()),
+        );
         assert_eq!((&table["kind"], &table["rows"][0]["cells"][0]), (&json!("Table"), &json!("c")));
     }
 

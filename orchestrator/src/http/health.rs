@@ -12,7 +12,16 @@ use std::fmt::Write;
 const KUBERNETES_VERSION: &str = "v1.36.0";
 /// What `/` lists.
 pub(super) const PATHS: [&str; 10] = [
-    "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/v2/", "/version",
+    "/api",
+    "/api/v1",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/metrics",
+    "/openapi/v3",
+    "/readyz",
+    "/v2/",
+    "/version",
 ];
 const CHECKS: [&str; 3] = ["ping", "store", "bootstrap"];
 
@@ -35,14 +44,16 @@ pub(super) fn is_check(path: &str) -> bool {
 
 /// `ok`, or which checks fail; with `?verbose` all of them.
 pub(super) fn check(api: &Inner, path: &str, query: &Query) -> Answer {
-    let (root, single) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
+    let (root, single) =
+        path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
     let excluded = |check: &str| query.all("exclude").any(|excluded| excluded == check);
     let asked = |check: &str| (single.is_empty() || check == single) && !excluded(check);
     let (mut report, mut healthy) = (String::new(), true);
     for check in CHECKS.into_iter().filter(|check| asked(check)) {
         let passed = passes(api, check, root);
         healthy &= passed;
-        let line = if passed { format!("[+]{check} ok") } else { format!("[-]{check} failed: reason withheld") };
+        let line =
+            if passed { format!("[+]{check} ok") } else { format!("[-]{check} failed: reason withheld") };
         let _ = writeln!(report, "{line}");
     }
     if !healthy {

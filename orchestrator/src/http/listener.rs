@@ -28,8 +28,8 @@ const CONNECTIONS_LIMIT: usize = 4096;
 const BACKLOG: u32 = 1024;
 /// How long a client may take for the TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// How long a client may take to send the head of a request.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long a client may take to send the head of a request, and how long an HTTP/1.1 connection may idle.
+const HEAD_WITHIN: Duration = Duration::from_secs(90);
 /// After an accept that failed, for example because there are no more file descriptors.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// Requests on one HTTP/2 connection at a time.
@@ -74,13 +74,19 @@ pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 impl Listener {
-    pub(crate) fn new(tcp: TcpListener, tls: TlsAcceptor, certificates: ClientCertificates, server: Server) -> Listener {
+    pub(crate) fn new(
+        tcp: TcpListener,
+        tls: TlsAcceptor,
+        certificates: ClientCertificates,
+        server: Server,
+    ) -> Listener {
         Listener { tcp, tls, certificates, server }
     }
 
     /// Accepts until the tasks are told to stop.
     pub(crate) async fn run(self) {
-        let (limit, stop) = (Arc::new(Semaphore::new(CONNECTIONS_LIMIT)), self.server.tasks.stopping().clone());
+        let (limit, stop) =
+            (Arc::new(Semaphore::new(CONNECTIONS_LIMIT)), self.server.tasks.stopping().clone());
         let this = Arc::new(self);
         let accepting = async {
             loop {
@@ -122,7 +128,10 @@ impl Listener {
         self.server.serve(stream, peer).await;
     }
 
-    async fn handshake(&self, mut stream: TcpStream) -> io::Result<Option<tokio_rustls::server::TlsStream<TcpStream>>> {
+    async fn handshake(
+        &self,
+        mut stream: TcpStream,
+    ) -> io::Result<Option<tokio_rustls::server::TlsStream<TcpStream>>> {
         let mut first = [0];
         if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
             stream.write_all(NOT_TLS).await?;
@@ -157,8 +166,13 @@ impl Server {
     {
         let mut builder = Builder::new(self.tasks.clone());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_LIMIT).keep_alive_interval(PING_EVERY);
-        let service = WithPeer { inner: TowerToHyperService::new(warp::service(filter(self.api.clone()))), peer };
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_LIMIT)
+            .keep_alive_interval(PING_EVERY);
+        let service =
+            WithPeer { inner: TowerToHyperService::new(warp::service(filter(self.api.clone()))), peer };
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {

@@ -43,7 +43,8 @@ fn pieces(body: Incoming, stop: CancellationToken) -> impl futures_util::Stream<
 
 /// What the node said, as a Status.
 async fn refusal(code: u16, body: Incoming) -> Error {
-    let text = Limited::new(body, ERROR_LIMIT_BYTES).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let text =
+        Limited::new(body, ERROR_LIMIT_BYTES).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let status: Option<Value> = serde_json::from_slice(&text).ok();
     let message = status.as_ref().and_then(|status| status["message"].as_str()).map(str::to_string);
     let message = message.unwrap_or_else(|| String::from_utf8_lossy(&text).trim().to_string());
@@ -100,11 +101,15 @@ fn options(pod: &str, query: &Query) -> Result<String, Error> {
         }
     }
     if let Some(text) = query.get("sinceTime").filter(|text| !text.is_empty()) {
-        let time: Timestamp =
-            text.parse().map_err(|_| Error::bad_request(format!("sinceTime: {text:?} is no RFC 3339 time")))?;
+        let time: Timestamp = text
+            .parse()
+            .map_err(|_| Error::bad_request(format!("sinceTime: {text:?} is no RFC 3339 time")))?;
         out.append_pair("sinceTime", &time.to_string());
         if query.get("sinceSeconds").is_some() {
-            errors.push(FieldError::forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"));
+            errors.push(FieldError::forbidden(
+                "",
+                "at most one of `sinceTime` or `sinceSeconds` may be specified",
+            ));
         }
     }
     if !matches!(query.text("stream"), "" | "All") {
@@ -124,13 +129,15 @@ mod tests {
 
     #[test]
     fn containers_are_chosen_as_kubernetes_does() {
-        let (one, two) = (json!({"containers": [{"name": "a"}]}), json!({"containers": [{"name": "a"}, {"name": "b"}]}));
+        let (one, two) =
+            (json!({"containers": [{"name": "a"}]}), json!({"containers": [{"name": "a"}, {"name": "b"}]}));
         assert_eq!(pick(&one, ""), Ok("a".into()));
         assert_eq!(pick(&two, "b"), Ok("b".into()));
         let error = "a container name must be specified for pod p, choose one of: [a b]";
         assert_eq!(pick(&two, ""), Err(error.into()));
         assert_eq!(pick(&two, "c"), Err("container c is not valid for pod p".into()));
-        let with_init = json!({"containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{"name": "i"}]});
+        let with_init =
+            json!({"containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{"name": "i"}]});
         assert_eq!(pick(&with_init, "i"), Ok("i".into()));
         assert!(pick(&with_init, "").unwrap_err().ends_with("[a b] or one of the init containers: [i]"));
     }
@@ -138,8 +145,12 @@ mod tests {
     #[test]
     fn options_are_checked_and_passed_on() {
         let read = |text: &str| options("p", &Query::parse(text));
-        let all = "container=a&follow=true&previous=false&tailLines=5&sinceSeconds=10&limitBytes=9&timestamps=true";
-        assert_eq!(read(all).unwrap(), "follow=true&timestamps=true&tailLines=5&sinceSeconds=10&limitBytes=9");
+        let all =
+            "container=a&follow=true&previous=false&tailLines=5&sinceSeconds=10&limitBytes=9&timestamps=true";
+        assert_eq!(
+            read(all).unwrap(),
+            "follow=true&timestamps=true&tailLines=5&sinceSeconds=10&limitBytes=9"
+        );
         assert_eq!(read("sinceTime=2026-01-01T00:00:00Z").unwrap(), "sinceTime=2026-01-01T00%3A00%3A00Z");
         for (text, code) in [
             ("tailLines=-1", 422),

@@ -113,7 +113,8 @@ pub(crate) fn filter(api: Api) -> BoxedFilter<(Answer,)> {
         .and(warp::body::stream())
         .then(move |method, path: warp::path::FullPath, query: String, headers, peer, body| {
             let query = Query::parse(&query);
-            let request = Request { method, path: path.as_str().into(), query, headers, peer, body: pieces(body) };
+            let request =
+                Request { method, path: path.as_str().into(), query, headers, peer, body: pieces(body) };
             let api = api.clone();
             async move { api.answer(request).await }
         })

@@ -31,6 +31,9 @@ pub(crate) struct Token {
     v: String,
     rv: u64,
     start: String,
+    /// How many objects come after the page that gave it, so that they are counted once; none with a selector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left: Option<usize>,
 }
 
 /// One page.
@@ -50,7 +53,8 @@ impl Token {
     pub(crate) fn decode(text: &str) -> Result<Token, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok();
         let token: Option<Token> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let valid = token.filter(|token| token.v == "meta.k8s.io/v1" && token.rv > 0 && !token.start.is_empty());
+        let valid =
+            token.filter(|token| token.v == "meta.k8s.io/v1" && token.rv > 0 && !token.start.is_empty());
         valid.ok_or_else(|| Error::bad_request("continue key is not valid: it was not given by this server"))
     }
 }
@@ -123,10 +127,11 @@ impl Pages {
         };
         let objects: Vec<_> = rest.by_ref().take(limit).collect();
         let Some(_next) = rest.next() else { return Page { objects, token: None, remaining: None } };
-        let remaining = query.selection.is_empty().then(|| 1 + rest.count());
+        let left = token.and_then(|token| token.left).map(|left| left.saturating_sub(objects.len()));
+        let remaining = query.selection.is_empty().then(|| left.unwrap_or_else(|| 1 + rest.count()));
         let start = objects.last().map_or_else(String::new, |object| object.key.to_string());
         self.pin(snapshot);
-        let token = Token { v: "meta.k8s.io/v1".into(), rv: snapshot.revision(), start };
+        let token = Token { v: "meta.k8s.io/v1".into(), rv: snapshot.revision(), start, left: remaining };
         Page { objects, token: Some(token.encode()), remaining }
     }
 }

@@ -42,6 +42,8 @@ impl ResourcePath {
             [resource] => (*resource, "", ""),
             [resource, name] => (*resource, *name, ""),
             [resource, name, subresource] => (*resource, *name, *subresource),
+            // What follows is a path of its own.
+            [resource, name, "proxy", ..] => (*resource, *name, "proxy"),
             _ => return None,
         };
         let own = |text: &str| text.to_string();
@@ -92,7 +94,11 @@ mod tests {
             ("/api/v1/namespaces/demo/pods", ["", "v1", "demo", "pods", "", ""]),
             ("/api/v1/namespaces/demo/pods/a%2Db/log", ["", "v1", "demo", "pods", "a-b", "log"]),
             ("/apis/apps/v1/deployments/", ["apps", "v1", "", "deployments", "", ""]),
-            ("/apis/apps/v1/namespaces/d/deployments/w/scale", ["apps", "v1", "d", "deployments", "w", "scale"]),
+            (
+                "/apis/apps/v1/namespaces/d/deployments/w/scale",
+                ["apps", "v1", "d", "deployments", "w", "scale"],
+            ),
+            ("/api/v1/nodes/n1/proxy/a/b", ["", "v1", "", "nodes", "n1", "proxy"]),
             ("/api/v1/nodes/n1/status", ["", "v1", "", "nodes", "n1", "status"]),
         ] {
             assert_eq!(read(path), Some(expected.map(Into::into)), "{path}");

@@ -44,7 +44,8 @@ impl Query {
     /// A whole number. Errors: 400 for what is none.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Error> {
         let Some(text) = self.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
-        let bad = |_| Error::bad_request(format!("invalid value {text:?} for the parameter {name}: no integer"));
+        let bad =
+            |_| Error::bad_request(format!("invalid value {text:?} for the parameter {name}: no integer"));
         text.parse().map(Some).map_err(bad)
     }
 }
@@ -127,11 +128,15 @@ impl ListQuery {
         let version = match (revision, rule) {
             (None, "") => Version::Latest,
             (None, _) => {
-                return Err(options_forbid("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+                return Err(options_forbid(
+                    "resourceVersionMatch is forbidden unless resourceVersion is provided",
+                ));
             }
             (Some(revision), _) if token.is_some() => at_continue(revision, rule)?,
             (Some(0), "Exact") => {
-                return Err(options_forbid("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""));
+                return Err(options_forbid(
+                    "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+                ));
             }
             (Some(0), "" | "NotOlderThan") => Version::Any,
             (Some(revision), "Exact") => Version::Exact(revision),
@@ -161,7 +166,9 @@ impl WatchQuery {
         let stream_list = match (query.get("sendInitialEvents"), rule) {
             (None, "") => None,
             (None, _) => {
-                return Err(options_forbid("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+                return Err(options_forbid(
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                ));
             }
             (Some(_), "NotOlderThan") => Some(query.flag("sendInitialEvents")),
             (Some(_), "") => {
@@ -192,7 +199,11 @@ impl WatchQuery {
 fn revision(query: &Query) -> Result<Option<u64>, Error> {
     let Some(text) = query.get("resourceVersion").filter(|text| !text.is_empty()) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| {
-        let error = FieldError::invalid("resourceVersion", &json!(text), "must be a whole number as the server gave it");
+        let error = FieldError::invalid(
+            "resourceVersion",
+            &json!(text),
+            "must be a whole number as the server gave it",
+        );
         Error::invalid("meta.k8s.io", "ListOptions", "", &[error])
     })
 }

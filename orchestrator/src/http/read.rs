@@ -26,13 +26,21 @@ const ENCODE_INLINE_OBJECTS: usize = 200;
 pub(super) fn form(kind: &'static Kind, request: &Request) -> Result<Form, Error> {
     let accept = negotiate(request.header(header::ACCEPT))?;
     let policy = request.query.text("includeObject");
-    let include = Include::parse(policy)
-        .ok_or_else(|| Error::bad_request(format!("includeObject: unsupported value {policy:?}: must be None, Metadata or Object")))?;
+    let include = Include::parse(policy).ok_or_else(|| {
+        Error::bad_request(format!(
+            "includeObject: unsupported value {policy:?}: must be None, Metadata or Object"
+        ))
+    })?;
     Ok(Form { kind, accept, include, now: Timestamp::now() })
 }
 
 /// GET of one object.
-pub(super) async fn get(api: &Inner, target: &Target<'_>, form: &Form, query: &Query) -> Result<Answer, Error> {
+pub(super) async fn get(
+    api: &Inner,
+    target: &Target<'_>,
+    form: &Form,
+    query: &Query,
+) -> Result<Answer, Error> {
     let snapshot = at_least(api, required_revision(query)?).await?;
     let resource = target.kind.resource();
     let object = snapshot
@@ -47,13 +55,19 @@ fn required_revision(query: &Query) -> Result<u64, Error> {
 }
 
 /// GET of a collection.
-pub(super) async fn list(api: &Inner, target: &Target<'_>, form: Form, query: &Query) -> Result<Answer, Error> {
+pub(super) async fn list(
+    api: &Inner,
+    target: &Target<'_>,
+    form: Form,
+    query: &Query,
+) -> Result<Answer, Error> {
     let query = ListQuery::read(target.kind, query)?;
     let token = query.token.as_deref().map(Token::decode).transpose()?;
     let latest = at_least(api, wanted(query.version)).await?;
     let snapshot = api.pages.snapshot(&query, token.as_ref(), latest)?;
     let page = api.pages.page(target.kind, target.scope(), &query, token.as_ref(), &snapshot);
-    let metadata = ListMetadata { revision: snapshot.revision(), token: page.token, remaining: page.remaining };
+    let metadata =
+        ListMetadata { revision: snapshot.revision(), token: page.token, remaining: page.remaining };
     let objects = page.objects;
     let costly = form.parses_objects() && objects.len() > ENCODE_INLINE_OBJECTS;
     let (content_type, body) = if costly {
@@ -69,7 +83,12 @@ pub(super) async fn list(api: &Inner, target: &Target<'_>, form: Form, query: &Q
 }
 
 /// GET with `watch`.
-pub(super) async fn watch(api: &Inner, target: &Target<'_>, form: Form, query: &Query) -> Result<Answer, Error> {
+pub(super) async fn watch(
+    api: &Inner,
+    target: &Target<'_>,
+    form: Form,
+    query: &Query,
+) -> Result<Answer, Error> {
     let query = WatchQuery::read(target.kind, query)?;
     if api.metrics.watches() >= WATCHES_LIMIT {
         let message = format!("more than {WATCHES_LIMIT} watches are open, please try again later");

@@ -9,6 +9,10 @@ use peapod_api::selector::FieldSelector;
 use peapod_api::{Error, Kind, Subresource, kinds};
 use peapod_core::auth::{self, Attributes, User};
 
+/// Subresources that Kubernetes has and this server refuses in words.
+const NOT_BUILT: [&str; 7] =
+    ["attach", "ephemeralcontainers", "exec", "finalize", "portforward", "proxy", "resize"];
+
 /// What a request is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target<'a> {
@@ -26,9 +30,17 @@ impl<'a> Target<'a> {
         let kind = kinds::lookup(&path.group, &path.resource).filter(|kind| kind.version == path.version);
         let kind = kind.ok_or_else(Error::no_such_path)?;
         let sub = kind.subresources.iter().copied().find(|sub| sub.name() == path.subresource);
+        if NOT_BUILT.contains(&path.subresource.as_str()) {
+            let what = format!("{}/{}", path.resource, path.subresource);
+            return Err(Error::bad_request(format!("{what} is not supported by this server")));
+        }
         let known = path.subresource.is_empty() || sub.is_some();
         // One object of a namespaced kind needs its namespace; a cluster-wide kind has none.
-        let placed = if kind.namespaced() { path.name.is_empty() || !path.namespace.is_empty() } else { path.namespace.is_empty() };
+        let placed = if kind.namespaced() {
+            path.name.is_empty() || !path.namespace.is_empty()
+        } else {
+            path.namespace.is_empty()
+        };
         if !known || !placed {
             return Err(Error::no_such_path());
         }
@@ -102,7 +114,13 @@ pub(super) async fn answer(
     }
 }
 
-async fn reads(api: &Inner, user: &User, verb: &str, target: &Target<'_>, request: &Request) -> Result<Answer, Error> {
+async fn reads(
+    api: &Inner,
+    user: &User,
+    verb: &str,
+    target: &Target<'_>,
+    request: &Request,
+) -> Result<Answer, Error> {
     let fields = FieldSelector::parse(request.query.text("fieldSelector"), &target.kind.fields)?;
     let attributes = Attributes {
         verb,
@@ -115,7 +133,9 @@ async fn reads(api: &Inner, user: &User, verb: &str, target: &Target<'_>, reques
     auth::authorize(&api.cache.snapshot(), user, &attributes)?;
     match target.subresource {
         Some(Subresource::Log) => return log(api, target, request).await,
-        Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => return Err(method_not_allowed()),
+        Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => {
+            return Err(method_not_allowed());
+        }
         Some(Subresource::Scale) => return write::read_scale(api, target, request),
         Some(Subresource::Status) | None => {}
     }
@@ -176,9 +196,11 @@ mod tests {
             "/api/v2/pods",
             "/api/v1/unicorns",
             "/apis/apps/v1/pods",
-            "/api/v1/namespaces/a/pods/b/exec",
+            "/api/v1/namespaces/a/pods/b/other",
         ] {
             assert_eq!(target(path), Err(404), "{path}");
         }
+        assert_eq!(target("/api/v1/namespaces/a/pods/b/exec"), Err(400));
+        assert_eq!(target("/api/v1/nodes/n/proxy/metrics"), Err(400));
     }
 }

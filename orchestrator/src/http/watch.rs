@@ -3,7 +3,7 @@
 
 use super::accept::{Encoding, Shape};
 use super::answer::{self, Answer, JSON};
-use super::encode::{Form, partial};
+use super::encode::Form;
 use super::query::{Selection, WatchQuery};
 use crate::cache::{Batch, Cache, Cursor, Expired, Interest};
 use crate::metrics::Gauge;
@@ -102,7 +102,10 @@ pub(crate) fn begin(cache: &Cache, snapshot: &Snapshot, opening: Opening) -> Ans
         _open: open,
     };
     let content_type = watch.content_type();
-    answer::stream(content_type, stream::unfold(watch, |mut watch| async { Some((watch.next().await?, watch)) }))
+    answer::stream(
+        content_type,
+        stream::unfold(watch, |mut watch| async { Some((watch.next().await?, watch)) }),
+    )
 }
 
 fn default_timeout() -> Duration {
@@ -185,7 +188,7 @@ impl Watch {
     fn write(&mut self, piece: &mut Vec<u8>, type_: &str, object: &Object) {
         match (self.form.accept.shape, self.form.accept.encoding) {
             (Shape::Object, Encoding::Json) => write_event(piece, type_, object.json()),
-            (Shape::Metadata(version), _) => write_event(piece, type_, &partial(object, version)),
+            (Shape::Metadata(version), _) => write_event(piece, type_, &table::partial(object, version)),
             _ => self.write_value(piece, type_, &object.value()),
         }
     }
@@ -196,7 +199,7 @@ impl Watch {
                 let style = self.form.style(!std::mem::replace(&mut self.headers_sent, true));
                 let style = table::Style { now: jiff::Timestamp::now(), ..style };
                 let table = table::table_of_one(self.form.kind, object, style);
-                write_event(piece, type_, table.to_string().as_bytes());
+                write_event(piece, type_, &table);
             }
             (_, Encoding::Protobuf) => match protobuf::encode(object) {
                 Ok(bytes) => piece.extend_from_slice(&protobuf::watch_frame(type_, &bytes)),

@@ -65,7 +65,8 @@ fn check_method(verb: &str, target: &Target<'_>) -> Result<(), Error> {
         Some(Subresource::Log) => false,
     };
     // Namespaces go one by one.
-    let singly = verb == "deletecollection" && target.kind.group.is_empty() && target.kind.kind == "Namespace";
+    let singly =
+        verb == "deletecollection" && target.kind.group.is_empty() && target.kind.kind == "Namespace";
     let placed = !target.kind.namespaced() || !target.namespace.is_empty();
     if allowed && placed && !singly { Ok(()) } else { Err(method_not_allowed()) }
 }
@@ -82,7 +83,8 @@ fn options(query: &Query, user_agent: &str) -> Result<WriteOptions, Error> {
         let error = FieldError::invalid("fieldManager", &json!(manager), &why);
         return Err(Error::invalid("meta.k8s.io", "CreateOptions", "", &[error]));
     }
-    let agent: String = user_agent.split('/').next().unwrap_or_default().chars().take(MANAGER_LIMIT).collect();
+    let agent: String =
+        user_agent.split('/').next().unwrap_or_default().chars().take(MANAGER_LIMIT).collect();
     Ok(WriteOptions {
         dry_run: dry_run(query)?,
         field_manager: if manager.is_empty() { agent } else { manager.into() },

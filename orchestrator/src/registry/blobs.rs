@@ -152,7 +152,8 @@ impl Blobs {
 impl Upload {
     async fn write(&mut self, mut body: Body) -> Result<u64, Refusal> {
         while let Some(piece) = body.next().await {
-            let piece: Bytes = piece.map_err(|error| Refusal::upload_invalid(format!("the body broke off: {error}")))?;
+            let piece: Bytes =
+                piece.map_err(|error| Refusal::upload_invalid(format!("the body broke off: {error}")))?;
             self.size += piece.len() as u64;
             if self.size > BLOB_LIMIT_BYTES {
                 return Err(Refusal::too_large(BLOB_LIMIT_BYTES));

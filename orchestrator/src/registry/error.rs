@@ -26,7 +26,11 @@ impl Refusal {
     }
 
     pub(crate) fn blob_unknown(digest: &str) -> Refusal {
-        Refusal::new(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", format!("blob {digest} is unknown to the registry"))
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "BLOB_UNKNOWN",
+            format!("blob {digest} is unknown to the registry"),
+        )
     }
 
     pub(crate) fn manifest_unknown(name: &str, reference: &str) -> Refusal {
@@ -44,7 +48,11 @@ impl Refusal {
     }
 
     pub(crate) fn name_invalid(name: &str) -> Refusal {
-        Refusal::new(StatusCode::BAD_REQUEST, "NAME_INVALID", format!("invalid repository name or tag {name:?}"))
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "NAME_INVALID",
+            format!("invalid repository name or tag {name:?}"),
+        )
     }
 
     pub(crate) fn digest_invalid(message: impl Into<String>) -> Refusal {

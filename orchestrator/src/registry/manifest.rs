@@ -35,7 +35,8 @@ pub(super) async fn put(
     let bytes = read_body(body, MANIFEST_LIMIT_BYTES)
         .await
         .map_err(|_| Refusal::too_large(MANIFEST_LIMIT_BYTES as u64))?;
-    let manifest: Value = serde_json::from_slice(&bytes).map_err(|e| Refusal::manifest_invalid(e.to_string()))?;
+    let manifest: Value =
+        serde_json::from_slice(&bytes).map_err(|e| Refusal::manifest_invalid(e.to_string()))?;
     let header_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = manifest["mediaType"].as_str().or(header_type).unwrap_or(MANIFEST_TYPE);
     if !MANIFEST_TYPES.contains(&media_type) {
@@ -46,7 +47,10 @@ pub(super) async fn put(
     if let Reference::Digest(wanted) = reference
         && *wanted != digest
     {
-        return Err(Refusal::digest_invalid(format!("the manifest's digest is {digest}, not {}", text_of(reference))));
+        return Err(Refusal::digest_invalid(format!(
+            "the manifest's digest is {digest}, not {}",
+            text_of(reference)
+        )));
     }
     shelves.blobs.put(&bytes)?;
     let tag = match reference {

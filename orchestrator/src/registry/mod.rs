@@ -65,7 +65,11 @@ impl Registry {
         if is_head {
             *answer.body_mut() = Default::default();
         }
-        set_header(&mut answer, header::HeaderName::from_static("docker-distribution-api-version"), "registry/2.0");
+        set_header(
+            &mut answer,
+            header::HeaderName::from_static("docker-distribution-api-version"),
+            "registry/2.0",
+        );
         answer
     }
 

@@ -18,7 +18,11 @@ impl Digest {
     pub(crate) fn parse(text: &str) -> Result<Digest, Refusal> {
         let hex = text.strip_prefix("sha256:").unwrap_or_default();
         let valid = hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if valid { Ok(Digest(text.into())) } else { Err(Refusal::digest_invalid(format!("invalid digest {text:?}"))) }
+        if valid {
+            Ok(Digest(text.into()))
+        } else {
+            Err(Refusal::digest_invalid(format!("invalid digest {text:?}")))
+        }
     }
 
     /// The digest of `bytes`.
@@ -82,8 +86,12 @@ impl Place {
             [name @ .., "blobs", "uploads"] | [name @ .., "blobs", "uploads", ""] => {
                 Place::Uploads { name: repository(name)? }
             }
-            [name @ .., "blobs", "uploads", id] => Place::Upload { name: repository(name)?, id: id.to_string() },
-            [name @ .., "blobs", digest] => Place::Blob { name: repository(name)?, digest: Digest::parse(digest)? },
+            [name @ .., "blobs", "uploads", id] => {
+                Place::Upload { name: repository(name)?, id: id.to_string() }
+            }
+            [name @ .., "blobs", digest] => {
+                Place::Blob { name: repository(name)?, digest: Digest::parse(digest)? }
+            }
             _ => return Ok(None),
         }))
     }
@@ -115,7 +123,10 @@ pub(crate) fn repository(components: &[&str]) -> Result<String, Refusal> {
     let valid = |component: &&str| {
         let bytes = component.as_bytes();
         let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
-        edge(bytes.first().copied()) && edge(bytes.last().copied()) && bytes.iter().all(inner) && !component.contains("..")
+        edge(bytes.first().copied())
+            && edge(bytes.last().copied())
+            && bytes.iter().all(inner)
+            && !component.contains("..")
     };
     let all = !components.is_empty() && name.len() <= NAME_LIMIT_BYTES && components.iter().all(valid);
     if all { Ok(name) } else { Err(Refusal::name_invalid(&name)) }

@@ -18,7 +18,8 @@ const PIECE_BYTES: usize = 64 << 10;
 
 pub(super) fn manifest(shelves: &Shelves, name: &str, reference: &Reference) -> Result<Answer, Refusal> {
     let (digest, media_type) = shelves.repositories.find(name, reference)?;
-    let bytes = shelves.blobs.read(&digest).map_err(|_| Refusal::manifest_unknown(name, text_of(reference)))?;
+    let bytes =
+        shelves.blobs.read(&digest).map_err(|_| Refusal::manifest_unknown(name, text_of(reference)))?;
     let length = bytes.len();
     let mut answer = whole(StatusCode::OK, &media_type, bytes);
     set_header(&mut answer, header::CONTENT_LENGTH, &length.to_string());
@@ -42,7 +43,11 @@ pub(super) async fn blob(shelves: &Shelves, digest: &Digest, headers: &HeaderMap
     let mut answer = stream("application/octet-stream", whole_pieces);
     if range.is_some() {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-        set_header(&mut answer, header::CONTENT_RANGE, &format!("bytes {start}-{}/{size}", end.saturating_sub(1)));
+        set_header(
+            &mut answer,
+            header::CONTENT_RANGE,
+            &format!("bytes {start}-{}/{size}", end.saturating_sub(1)),
+        );
     }
     // A read that fails ends the body early, which the length makes an error at the client.
     set_header(&mut answer, header::CONTENT_LENGTH, &(end - start).to_string());

@@ -48,7 +48,13 @@ impl Repositories {
     }
 
     /// Names a manifest, and its tag if it has one. The manifest's blob is there already.
-    pub(crate) fn put(&self, name: &str, digest: &Digest, media_type: &str, tag: Option<&str>) -> Result<(), Refusal> {
+    pub(crate) fn put(
+        &self,
+        name: &str,
+        digest: &Digest,
+        media_type: &str,
+        tag: Option<&str>,
+    ) -> Result<(), Refusal> {
         let _writing = self.writing.lock();
         let mut repository = self.load(name)?.unwrap_or_default();
         repository.manifests.insert(digest.as_str().into(), media_type.into());

@@ -33,7 +33,8 @@ impl World {
             let name = if method == Method::GET { header::RANGE } else { header::CONTENT_RANGE };
             headers.insert(name, range.parse().unwrap());
         }
-        let pieces: Vec<Result<Bytes, warp::Error>> = body.chunks(3).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
+        let pieces: Vec<Result<Bytes, warp::Error>> =
+            body.chunks(3).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
         let (query, body) = (Query::parse(query), Box::pin(stream::iter(pieces)));
         let asked = Asked { method: &method, path, query: &query, headers: &headers, body };
         self.registry.answer(who, asked).await
@@ -72,7 +73,10 @@ async fn a_pushed_file_is_pulled_as_an_image() {
     let part = world.ask(&node, Method::GET, &blob, "bytes=1-3", b"").await;
     assert_eq!((part.status(), bytes(part).await), (StatusCode::PARTIAL_CONTENT, Bytes::from_static(b"asm")));
     let head = world.ask(&node, Method::HEAD, &blob, "", b"").await;
-    assert_eq!((head.headers()[header::CONTENT_LENGTH].clone(), bytes(head).await), ("8".parse().unwrap(), Bytes::new()));
+    assert_eq!(
+        (head.headers()[header::CONTENT_LENGTH].clone(), bytes(head).await),
+        ("8".parse().unwrap(), Bytes::new())
+    );
     let tags = bytes(world.admin(Method::GET, "/v2/team/hello/tags/list", b"").await).await;
     assert_eq!(tags, json!({"name": "team/hello", "tags": ["latest"]}).to_string());
     let catalog = bytes(world.admin(Method::GET, "/v2/_catalog", b"").await).await;
@@ -85,7 +89,10 @@ async fn uploads_are_monolithic_or_chunked_and_verified() {
     let digest = Digest::of(b"hello world");
     let begun = location(&world.admin(Method::POST, "/v2/a/blobs/uploads/", b"").await);
     let first = world.ask(&admin(), Method::PATCH, &begun, "0-4", b"hello").await;
-    assert_eq!((first.status(), first.headers()[header::RANGE].clone()), (StatusCode::ACCEPTED, "0-4".parse().unwrap()));
+    assert_eq!(
+        (first.status(), first.headers()[header::RANGE].clone()),
+        (StatusCode::ACCEPTED, "0-4".parse().unwrap())
+    );
     let wrong_place = world.ask(&admin(), Method::PATCH, &begun, "9-12", b"xxxx").await;
     assert_eq!(wrong_place.status(), StatusCode::RANGE_NOT_SATISFIABLE);
     let done = world.admin(Method::PUT, &format!("{begun}?digest={digest}"), b" world").await;

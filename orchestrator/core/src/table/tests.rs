@@ -1,5 +1,6 @@
 use super::*;
 use peapod_api::kinds::{self, KINDS};
+use peapod_api::{Draft, Key};
 
 fn now() -> Timestamp {
     "2026-01-01T01:00:00Z".parse().unwrap()
@@ -154,13 +155,17 @@ fn a_table_carries_what_was_asked_for() {
     let object =
         json!({"kind": "ConfigMap", "metadata": {"name": "c", "resourceVersion": "7"}, "data": {"a": "b"}});
     let style = Style { version: "v1", include: Include::Metadata, headers: true, now: now() };
-    let table = table_of_one(kind, &object, style);
+    let read = |bytes: Vec<u8>| -> Value { serde_json::from_slice(&bytes).unwrap() };
+    let one = read(table_of_one(kind, &object, style));
+    let stored = Draft::new(kind, Key::new("configmaps", "", "c"), object.clone()).at(7);
+    let table = read(table(kind, [&stored, &stored].into_iter(), &json!({"resourceVersion": "7"}), style));
+    assert_eq!((&table["rows"][1], &table["metadata"]), (&one["rows"][0], &one["metadata"]));
     assert_eq!(table["columnDefinitions"][0]["format"], "name");
     assert_eq!(table["metadata"]["resourceVersion"], "7");
     assert_eq!(table["rows"][0]["cells"][1], 1);
     assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
     assert!(table["rows"][0]["object"].get("data").is_none());
-    let bare = table_of_one(kind, &object, Style { include: Include::None, headers: false, ..style });
+    let bare = read(table_of_one(kind, &object, Style { include: Include::None, headers: false, ..style }));
     assert_eq!(bare["columnDefinitions"], json!([]));
     assert!(bare["rows"][0].get("object").is_none());
 }

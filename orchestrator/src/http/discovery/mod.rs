@@ -53,8 +53,13 @@ impl Discovery {
                 "APIGroupDiscoveryList" if is_json && range.parameter("g") == "apidiscovery.k8s.io" => {
                     let version = aggregated::VERSIONS.into_iter().find(|v| *v == range.parameter("v"));
                     let key = version.zip(["/api", "/apis"].into_iter().find(|p| *p == path));
-                    if let Some(document) = key.and_then(|(version, path)| self.aggregated.get(&(path, version))) {
-                        let content_type = format!("{JSON};g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", range.parameter("v"));
+                    if let Some(document) =
+                        key.and_then(|(version, path)| self.aggregated.get(&(path, version)))
+                    {
+                        let content_type = format!(
+                            "{JSON};g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList",
+                            range.parameter("v")
+                        );
                         return Some(Ok(tagged(&document.body, &document.etag, &content_type, headers)));
                     }
                 }
@@ -78,7 +83,8 @@ pub(crate) fn hash(body: &[u8]) -> String {
 /// 200 with the body, or 304 if the client has it already.
 pub(crate) fn tagged(body: &str, etag: &str, content_type: &str, headers: &HeaderMap) -> Answer {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let is_known = known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag));
+    let is_known =
+        known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag));
     let mut answer = if is_known {
         let mut answer = Answer::default();
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
@@ -116,7 +122,8 @@ fn verbs(kind: &Kind) -> Vec<&'static str> {
 
 /// Group, version and kind of what a subresource's path takes or gives, and its verbs.
 fn subresource(kind: &Kind, sub: Subresource) -> ([String; 3], &'static [&'static str]) {
-    let is = |group: &str, version: &str, kind: &str| [group.to_string(), version.to_string(), kind.to_string()];
+    let is =
+        |group: &str, version: &str, kind: &str| [group.to_string(), version.to_string(), kind.to_string()];
     match sub {
         Subresource::Status => (is(&kind.group, &kind.version, &kind.kind), &["get", "patch", "update"]),
         Subresource::Scale => (is("autoscaling", "v1", "Scale"), &["get", "patch", "update"]),
@@ -151,7 +158,8 @@ mod tests {
         body(discovery.answer(path, &headers(accept, "")).unwrap().unwrap())
     }
 
-    const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+    const AGGREGATED: &str =
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
     #[test]
     fn aggregated_discovery_is_tagged() {
@@ -165,7 +173,8 @@ mod tests {
         let resources = core["items"][0]["versions"][0]["resources"].as_array().unwrap();
         let pods = resources.iter().find(|r| r["resource"] == "pods").unwrap();
         assert_eq!((&pods["scope"], &pods["shortNames"][0]), (&"Namespaced".into(), &"po".into()));
-        let subs: Vec<_> = pods["subresources"].as_array().unwrap().iter().map(|s| &s["subresource"]).collect();
+        let subs: Vec<_> =
+            pods["subresources"].as_array().unwrap().iter().map(|s| &s["subresource"]).collect();
         assert_eq!(subs, ["status", "binding", "eviction", "log"]);
     }
 
@@ -175,7 +184,8 @@ mod tests {
         let groups = ask("/apis", "*/*");
         assert_eq!(groups["groups"][0]["preferredVersion"]["groupVersion"], "apps/v1");
         let list = ask("/api/v1", "application/json, */*");
-        let names: Vec<_> = list["resources"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
+        let names: Vec<_> =
+            list["resources"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
         assert!(names.contains(&"pods") && names.contains(&"pods/eviction") && names.contains(&"namespaces"));
         assert_eq!(ask("/apis/apps", "*/*")["name"], "apps");
         assert_eq!(ask("/apis/apps/v1", "*/*")["groupVersion"], "apps/v1");

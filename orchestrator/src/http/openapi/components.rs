@@ -1,0 +1,101 @@
+//! Schemas of types, derived from the schema table.
+
+use peapod_api::Kind;
+use peapod_core::schema::{self, Field, FieldType, ListType, Type};
+use serde_json::{Map, Value, json};
+
+/// The schemas of the kinds and of every type that they are made of.
+pub(super) fn of(kinds: &[&Kind]) -> Map<String, Value> {
+    let mut schemas = Map::new();
+    for kind in kinds {
+        let Some(ty) = schema::lookup_kind(&kind.api_version(), &kind.kind) else { continue };
+        add(&mut schemas, ty);
+        let own = json!([{ "group": kind.group, "version": kind.version, "kind": kind.kind }]);
+        schemas[&ty.name]["x-kubernetes-group-version-kind"] = own;
+    }
+    schemas
+}
+
+fn add(schemas: &mut Map<String, Value>, ty: &Type) {
+    if schemas.contains_key(&ty.name) {
+        return;
+    }
+    // Entered before its fields: types may contain themselves.
+    schemas.insert(ty.name.clone(), Value::Null);
+    let properties: Map<String, Value> =
+        ty.fields.iter().map(|field| (field.name.clone(), property(field))).collect();
+    let mut schema = json!({ "type": "object", "properties": properties });
+    let required: Vec<&str> = ty.fields.iter().filter(|f| f.required).map(|f| f.name.as_str()).collect();
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    if ty.atomic {
+        schema["x-kubernetes-map-type"] = "atomic".into();
+    }
+    schemas.insert(ty.name.clone(), schema);
+    for field in &ty.fields {
+        if let Some(object) = field.kind.object() {
+            add(schemas, object);
+        }
+    }
+}
+
+fn property(field: &Field) -> Value {
+    let mut value = of_type(&field.kind);
+    if let Some(default) = &field.default {
+        value["default"] = default.clone();
+    }
+    if !field.values.is_empty() {
+        value["enum"] = json!(field.values);
+    }
+    if matches!(field.kind, FieldType::List(_)) {
+        match &field.list {
+            ListType::Atomic => value["x-kubernetes-list-type"] = "atomic".into(),
+            ListType::Set => value["x-kubernetes-list-type"] = "set".into(),
+            ListType::Map(keys) => {
+                value["x-kubernetes-list-type"] = "map".into();
+                value["x-kubernetes-list-map-keys"] = json!(keys);
+            }
+        }
+    } else if field.atomic {
+        value["x-kubernetes-map-type"] = "atomic".into();
+    }
+    let patch = &field.patch;
+    let strategies = [(patch.merge, "merge"), (patch.replace, "replace"), (patch.retain_keys, "retainKeys")];
+    let strategies: Vec<&str> = strategies.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
+    if !strategies.is_empty() {
+        value["x-kubernetes-patch-strategy"] = strategies.join(",").into();
+    }
+    if let Some(key) = &patch.key {
+        value["x-kubernetes-patch-merge-key"] = key.as_str().into();
+    }
+    value
+}
+
+fn of_type(kind: &FieldType) -> Value {
+    match kind {
+        FieldType::String | FieldType::Duration => json!({ "type": "string" }),
+        FieldType::Int32 => json!({ "type": "integer", "format": "int32" }),
+        FieldType::Int64 => json!({ "type": "integer", "format": "int64" }),
+        FieldType::Bool => json!({ "type": "boolean" }),
+        FieldType::Double => json!({ "type": "number", "format": "double" }),
+        FieldType::Bytes => json!({ "type": "string", "format": "byte" }),
+        FieldType::Time | FieldType::MicroTime => json!({ "type": "string", "format": "date-time" }),
+        FieldType::Quantity => json!({ "oneOf": [{ "type": "string" }, { "type": "number" }] }),
+        FieldType::IntOrString => {
+            json!({ "format": "int-or-string", "oneOf": [{ "type": "integer" }, { "type": "string" }] })
+        }
+        FieldType::FieldsV1 | FieldType::Raw => json!({ "type": "object" }),
+        FieldType::Json
+        | FieldType::Any
+        | FieldType::SchemaOrBool
+        | FieldType::SchemaOrArray
+        | FieldType::SchemaOrStrings => json!({}),
+        FieldType::Items => json!({ "type": "array", "items": { "type": "string" } }),
+        FieldType::List(item) => json!({ "type": "array", "items": of_type(item) }),
+        FieldType::Map(item) => json!({ "type": "object", "additionalProperties": of_type(item) }),
+        FieldType::Object(reference) => {
+            json!({ "allOf": [{ "$ref": format!("#/components/schemas/{}", reference.get().name) }] })
+        }
+    }
+}
