@@ -157,7 +157,6 @@ impl ControlPlane {
 
 /// Who the server is and whom it trusts.
 struct Identities {
-    ca_pem: String,
     admin_token: String,
     acceptor: tokio_rustls::TlsAcceptor,
     certificates: pki::ClientCertificates,
@@ -176,7 +175,7 @@ impl Identities {
             Kubeconfig { server: config::url(address), ca_pem: pki.ca_pem(), user: ADMIN, pair: &admin_pair };
         kubeconfig.write(&config.data_dir.join("kubeconfig"))?;
         let admin_token = pki::admin_token(&config.data_dir.join("admin.token"))?;
-        Ok(Identities { ca_pem: pki.ca_pem().into(), admin_token, acceptor, certificates })
+        Ok(Identities { admin_token, acceptor, certificates })
     }
 }
 

@@ -89,7 +89,8 @@ impl Scheduling {
         }
         match &change.after {
             Some(pod) if is_pending(pod) => {
-                let spec_changed = change.before.as_ref().is_none_or(|b| b.header.generation != pod.header.generation);
+                let spec_changed =
+                    change.before.as_ref().is_none_or(|b| b.header.generation != pod.header.generation);
                 if spec_changed {
                     self.ready.insert(change.key.clone());
                 }
@@ -116,7 +117,11 @@ impl Scheduling {
                 Ok(place) => {
                     self.cluster.assume(&key, &view, &place.node);
                     let uid = pod.header.uid.to_string();
-                    self.write(key.clone(), vec![Action::Bind { key, uid, node: place.node.to_string() }], true);
+                    self.write(
+                        key.clone(),
+                        vec![Action::Bind { key, uid, node: place.node.to_string() }],
+                        true,
+                    );
                 }
                 Err(unschedulable) => {
                     let actions = self.report(pod, unschedulable.to_string());
@@ -172,7 +177,8 @@ impl Scheduling {
 
     fn retry_refused(&mut self) {
         let now = Instant::now();
-        let due: Vec<Key> = self.refused.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        let due: Vec<Key> =
+            self.refused.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
         for key in due {
             self.refused.remove(&key);
             self.ready.insert(key);

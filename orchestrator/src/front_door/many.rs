@@ -2,7 +2,8 @@
 
 use super::FrontDoor;
 use super::request::{DeleteOptions, Shown, Target, Written};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use peapod_api::error::Reason;
 use peapod_api::selector::{FieldSelector, LabelSelector};
 use peapod_api::{Error, Object};
@@ -30,20 +31,30 @@ impl FrontDoor {
         let matches = |object: &&Arc<Object>| labels.matches(&object.header.labels) && fields.matches(object);
         let resource = target.kind.resource();
         let chosen: Vec<Arc<Object>> = snapshot.list(&resource, namespace).filter(matches).cloned().collect();
-        let (target, options) = (&target, &options);
-        let doomed = chosen.iter().map(|object| async move {
-            let one =
-                Target { namespace: object.namespace().into(), name: object.name().into(), ..target.clone() };
-            match self.remove(&one, options).await {
-                Err(error) if error.reason() == Reason::NotFound => Ok(()),
-                other => other.map(|_| ()),
-            }
-        });
+        // Owned and boxed: borrowing across the stream is more than the compiler can see to be `Send`.
+        let doomed: Vec<BoxFuture<'static, Result<(), Error>>> = chosen
+            .iter()
+            .map(|object| {
+                let one = Target {
+                    namespace: object.namespace().into(),
+                    name: object.name().into(),
+                    ..target.clone()
+                };
+                self.clone().remove_if_there(one, options.clone()).boxed()
+            })
+            .collect();
         stream::iter(doomed).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
         let items: Vec<Value> = chosen.iter().map(|object| object.value()).collect();
         Ok(Written::ok(Shown::Value(json!({
             "kind": format!("{}List", target.kind.kind), "apiVersion": target.kind.api_version(),
             "metadata": {"resourceVersion": snapshot.revision().to_string()}, "items": items,
         }))))
+    }
+
+    async fn remove_if_there(self, target: Target, options: DeleteOptions) -> Result<(), Error> {
+        match self.remove(&target, &options).await {
+            Err(error) if error.reason() == Reason::NotFound => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 }
