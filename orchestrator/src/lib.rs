@@ -66,7 +66,11 @@ impl ControlPlane {
         let identity = Identities::open(&config, address, options.ranges.first_address())?;
         let door = FrontDoor::new(cache.clone(), options);
         let advertised = Advertised { address };
-        door.bootstrap(&advertised).await.context("the first objects could not be written")?;
+        let made = async {
+            door.bootstrap(&advertised).await?;
+            door.publish_root_ca(&identity.ca_pem).await
+        };
+        made.await.context("the first objects could not be written")?;
         let registry = Registry::open(&config.data_dir.join("registry"))?;
 
         let (connections, drivers, supervisor) = (Tasks::default(), Tasks::default(), Supervisor::default());
@@ -157,6 +161,7 @@ impl ControlPlane {
 
 /// Who the server is and whom it trusts.
 struct Identities {
+    ca_pem: String,
     admin_token: String,
     acceptor: tokio_rustls::TlsAcceptor,
     certificates: pki::ClientCertificates,
@@ -175,7 +180,7 @@ impl Identities {
             Kubeconfig { server: config::url(address), ca_pem: pki.ca_pem(), user: ADMIN, pair: &admin_pair };
         kubeconfig.write(&config.data_dir.join("kubeconfig"))?;
         let admin_token = pki::admin_token(&config.data_dir.join("admin.token"))?;
-        Ok(Identities { admin_token, acceptor, certificates })
+        Ok(Identities { ca_pem: pki.ca_pem().into(), admin_token, acceptor, certificates })
     }
 }
 
