@@ -470,3 +470,48 @@ async fn an_agent_registers_itself_and_nobody_else() {
         "pods is forbidden: User \"jane\" cannot create resource \"pods\" in API group \"\" in the namespace \"default\""
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_kubectl_sends_is_understood() {
+    let w = world().await;
+    // `create namespace`, `create configmap`, `create deployment` send protobuf.
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}});
+    for (resource, object) in
+        [("namespaces", namespace), ("configmaps", config("c")), ("deployments.apps", deployment("web"))]
+    {
+        let bytes = peapod_core::schema::protobuf::encode(&object).unwrap().into();
+        let sent = Body { media_type: MediaType::Protobuf, bytes };
+        let strict = WriteOptions { field_validation: FieldValidation::Strict, ..options() };
+        let written = w.door.create(&w.root, target(resource, ""), sent, strict).await.unwrap();
+        assert!(written.created && written.warnings.is_empty(), "{resource}: {:?}", written.warnings);
+    }
+    // `set image`, `rollout restart`, `rollout pause`, `label`, `taint`.
+    let change =
+        |patch_type, to: Target, patch: Value| w.door.patch(&w.root, to, patch_type, body(&patch), options());
+    let web = || target("deployments.apps", "web");
+    let image = json!({"spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "a"}],
+        "containers": [{"image": "hello:2", "name": "a"}]}}}});
+    let written = change(PatchType::Strategic, web(), image).await.unwrap().shown.value();
+    assert_eq!(written["spec"]["template"]["spec"]["containers"][0]["image"], "hello:2");
+    assert_eq!(written["metadata"]["generation"], 2);
+    let restart = json!({"spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "x"}}}}});
+    change(PatchType::Strategic, web(), restart).await.unwrap();
+    let undo = json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "hello"}]);
+    change(PatchType::Json, web(), undo).await.unwrap();
+    let label = json!({"metadata": {"labels": {"x": "y"}}});
+    let written = change(PatchType::Merge, web(), label).await.unwrap().shown.value();
+    assert_eq!(
+        (&written["metadata"]["labels"]["x"], &written["metadata"]["generation"]),
+        (&json!("y"), &json!(4))
+    );
+    let revision = w.door.cache().snapshot().revision();
+    change(PatchType::Merge, web(), json!({"metadata": {"labels": {"x": "y"}}})).await.unwrap();
+    assert_eq!(w.door.cache().snapshot().revision(), revision, "what changes nothing is not written");
+    // `run`
+    let run = json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p1", "labels": {"run": "p1"}}, "status": {},
+        "spec": {"containers": [{"name": "p1", "image": "x", "resources": {}}], "restartPolicy": "Always",
+            "dnsPolicy": "ClusterFirst"}});
+    let written = w.create_with("pods", &run, options()).await.unwrap();
+    assert_eq!(written.warnings, Vec::<String>::new());
+    assert_eq!(written.shown.value()["spec"]["serviceAccountName"], "default");
+}
