@@ -314,4 +314,4 @@ fn plain_object(map: Object) -> Object {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,6 +15,34 @@ pub fn normalize(ty: &Type, value: &mut Value) {
     }
 }
 
+/// Brings an applied configuration into comparable form without adding anything: unknown fields and nulls go,
+/// quantities are canonical.
+pub fn tidy(ty: &Type, value: &mut Value) {
+    if let Value::Object(map) = value {
+        map.retain(|name, value| {
+            match ty.field(name) {
+                Some(field) => tidy_value(&field.kind, value),
+                None => return ty.open,
+            }
+            !value.is_null()
+        });
+    }
+}
+
+fn tidy_value(kind: &FieldType, value: &mut Value) {
+    match (kind, value) {
+        (FieldType::Object(reference), value) => tidy(reference.get(), value),
+        (FieldType::List(item), Value::Array(values)) => {
+            values.iter_mut().for_each(|value| tidy_value(item, value));
+        }
+        (FieldType::Map(item), Value::Object(map)) => {
+            map.values_mut().for_each(|value| tidy_value(item, value));
+        }
+        (FieldType::Quantity, value) => normalize_value(&FieldType::Quantity, value, false),
+        _ => {}
+    }
+}
+
 /// The object of `ty` in which nothing is set.
 pub fn zero(ty: &Type) -> Value {
     let mut value = Value::Object(Map::new());

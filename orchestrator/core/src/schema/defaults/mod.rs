@@ -6,6 +6,7 @@ mod workload;
 
 use super::lookup_kind;
 use super::types::{FieldType, Type};
+use super::validate::check_types;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -14,6 +15,9 @@ use serde_json::{Map, Value, json};
 /// stays in it. What needs an allocation (clusterIP, nodePort) is left to whoever allocates.
 pub fn apply_defaults(kind: &str, api_version: &str, object: &mut Value) {
     if let Some(ty) = lookup_kind(api_version, kind) {
+        if check_types(ty, object).is_err() {
+            return; // the caller refuses it; nothing below may trip over it
+        }
         published(ty, object);
     }
     let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);

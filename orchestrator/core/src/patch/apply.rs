@@ -1,0 +1,149 @@
+//! Server-side apply: a configuration is merged in, and its manager owns exactly what it names.
+
+use super::field_set::FieldSet;
+use super::managed_fields::{Entry, Operation, owned_part, read, strip, take, write};
+use super::structure::{Comparison, compare, fields_of, merge, remove};
+use crate::schema::Type;
+use crate::schema::normalize::{normalize, tidy, zero};
+use peapod_api::Error;
+use peapod_api::error::Cause;
+use serde_json::Value;
+
+/// Owns what was there before the first apply if nobody did.
+const BEFORE: &str = "before-first-apply";
+/// Where client-side apply keeps what it applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Applies `config` to the stored object, or to nothing. The result has its managed fields; the caller normalizes and
+/// defaults it. `config` has passed [`crate::schema::decode::object`] but holds no defaults.
+///
+/// 409 with one cause a field if another manager owns a field that would change, unless `force` is set, which takes it
+/// over. 400 if the configuration carries managed fields.
+pub fn apply(
+    ty: &Type,
+    live: Option<&Value>,
+    config: &Value,
+    operation: &Operation<'_>,
+    force: bool,
+) -> Result<Value, Error> {
+    if config
+        .pointer("/metadata/managedFields")
+        .is_some_and(|list| list.as_array().is_none_or(|l| !l.is_empty()))
+    {
+        return Err(Error::bad_request("metadata.managedFields must be nil"));
+    }
+    let mut config = config.clone();
+    tidy(ty, &mut config);
+    let empty = zero(ty);
+    let base = live.unwrap_or(&empty);
+    let mut entries = entries_of(ty, live, operation);
+    let mut own = Entry::new(operation, true);
+    own.set = fields_of(ty, &config);
+    strip(ty, &mut own.set, operation.subresource);
+
+    let before = entries.iter().position(|entry| entry.is_same(&own)).map(|at| entries.remove(at));
+    let mut merged = merge(ty, base, &config);
+    if let Some(before) = &before {
+        let kept = entries.iter().fold(own.set.clone(), |all, entry| all.union(&entry.set));
+        remove(ty, &mut merged, &before.set, &kept);
+    }
+    keep_last_applied(live, &mut merged, &config, operation);
+
+    let difference = difference(ty, base, &merged, operation.subresource);
+    if !force {
+        refuse_conflicts(&entries, &difference, &own.set)?;
+    }
+    take(&mut entries, &difference);
+    let unchanged = difference.is_same() && before.as_ref().is_some_and(|before| before.set == own.set);
+    if unchanged && let Some(before) = before {
+        own.time = before.time;
+    }
+    entries.push(own);
+    write(&mut merged, entries);
+    Ok(merged)
+}
+
+fn difference(ty: &Type, base: &Value, merged: &Value, subresource: &str) -> Comparison {
+    let mut normal = merged.clone();
+    normalize(ty, &mut normal);
+    owned_part(ty, compare(ty, base, &normal), subresource)
+}
+
+fn entries_of(ty: &Type, live: Option<&Value>, operation: &Operation<'_>) -> Vec<Entry> {
+    let Some(live) = live else { return Vec::new() };
+    let entries = read(live);
+    if !entries.is_empty() {
+        return entries;
+    }
+    let mut before = Entry::new(&Operation { manager: BEFORE, subresource: "", ..*operation }, false);
+    let all = owned_part(ty, compare(ty, &zero(ty), live), "");
+    before.set = all.modified.union(&all.added);
+    vec![before]
+}
+
+/// Client-side apply still compares with its annotation: keep it true if it is there.
+fn keep_last_applied(live: Option<&Value>, merged: &mut Value, config: &Value, operation: &Operation<'_>) {
+    let annotation = |object: &Value| object["metadata"]["annotations"][LAST_APPLIED].is_string();
+    if operation.manager != "kubectl" || !live.is_some_and(annotation) || !annotation(merged) {
+        return;
+    }
+    let mut config = config.clone();
+    if let Some(annotations) = config.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove(LAST_APPLIED);
+    }
+    merged["metadata"]["annotations"][LAST_APPLIED] = format!("{config}\n").into();
+}
+
+fn refuse_conflicts(entries: &[Entry], difference: &Comparison, own: &FieldSet) -> Result<(), Error> {
+    // A field that is set to its empty value looks removed.
+    let emptied = difference.removed.intersection(own);
+    let changed = difference.modified.clone().union(&difference.added).union(&emptied);
+    let mut by_manager: Vec<(String, Vec<String>)> = entries
+        .iter()
+        .map(|entry| (printed(entry), entry.set.intersection(&changed)))
+        .filter(|(_, set)| !FieldSet::is_empty(set))
+        .map(|(manager, set)| (manager, set.paths()))
+        .collect();
+    by_manager.sort();
+    let causes: Vec<Cause> = by_manager
+        .iter()
+        .flat_map(|(manager, paths)| paths.iter().map(move |path| cause(manager, path)))
+        .collect();
+    match causes.as_slice() {
+        [] => Ok(()),
+        [one] => {
+            let message = format!("Apply failed with 1 conflict: {}: {}", one.message, one.field);
+            Err(Error::apply_conflict(message, causes))
+        }
+        many => {
+            let list: Vec<String> = by_manager
+                .iter()
+                .map(|(manager, paths)| format!("conflicts with {manager}:\n- {}", paths.join("\n- ")))
+                .collect();
+            let message = format!("Apply failed with {} conflicts: {}", many.len(), list.join("\n"));
+            Err(Error::apply_conflict(message, causes))
+        }
+    }
+}
+
+fn cause(manager: &str, path: &str) -> Cause {
+    Cause {
+        reason: "FieldManagerConflict".into(),
+        message: format!("conflict with {manager}"),
+        field: path.into(),
+    }
+}
+
+fn printed(entry: &Entry) -> String {
+    let mut text = format!("{:?}", entry.manager);
+    if !entry.subresource.is_empty() {
+        text += &format!(" with subresource {:?}", entry.subresource);
+    }
+    if !entry.applied {
+        text += &format!(" using {}", entry.api_version);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
