@@ -85,9 +85,9 @@ impl Form {
                 (JSON, table::table(self.kind, objects, &metadata.value(), self.style(true)).into())
             }
             (Shape::Metadata(version), _) => {
-                let head = ("PartialObjectMetadataList", format!("meta.k8s.io/{version}"));
+                let api_version = format!("meta.k8s.io/{version}");
                 let items = objects.iter().map(|object| table::partial(object, version));
-                (JSON, concatenate(&head.0, &head.1, metadata, items))
+                (JSON, concatenate("PartialObjectMetadataList", &api_version, metadata, items))
             }
             (Shape::Object, Encoding::Protobuf) => self.plain(&self.list_value(objects, metadata)),
             (Shape::Object, Encoding::Json) => {

@@ -1,4 +1,5 @@
 //! The control plane as its clients see it: over TLS, over connections inside the process, and with kubectl.
+#![allow(clippy::unwrap_used)] // helpers of tests: what is missing fails the test
 
 mod client;
 mod kubectl;
@@ -89,6 +90,9 @@ async fn writes_are_answered_as_kubernetes_does() {
 async fn logs_come_from_the_node_that_runs_the_pod() {
     let world = World::start().await;
     let mut admin = world.admin().await;
+    // A pod on a node that is not there would be collected.
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}});
+    admin.create("/api/v1/nodes", &node).await;
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"},
         "spec": {"nodeName": "n1", "containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "x"}]}});
     admin.create("/api/v1/namespaces/default/pods", &pod).await;

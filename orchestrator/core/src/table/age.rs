@@ -20,7 +20,7 @@ pub fn human_duration(seconds: i64) -> String {
     let (days, years) = (hours / 24, hours / (24 * 365));
     match seconds {
         ..-1 => "<invalid>".into(),
-        ..0 => "0s".into(),
+        -1 => "0s".into(),
         _ if seconds < 120 => format!("{seconds}s"),
         _ if minutes < 10 => two(minutes, 'm', seconds % 60, 's'),
         _ if minutes < 180 => format!("{minutes}m"),
