@@ -1,7 +1,6 @@
 //! What controllers and the scheduler ask for: all of it in one guarded request.
 
 use super::commit::Failure;
-use super::managed::Operation;
 use super::prepare::{self, Moment, Step};
 use super::{FrontDoor, MAX_ATTEMPTS, decode, pod};
 use crate::cache::Guard;
@@ -9,7 +8,7 @@ use jiff::Timestamp;
 use peapod_api::error::Reason;
 use peapod_api::{Error, Key, Kind, Object, kinds};
 use peapod_core::action::{Action, Propagation};
-use peapod_core::patch::merge;
+use peapod_core::patch::{Operation, merge};
 use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::deletion::{self, Deletion, Wish};
 use serde_json::Value;

@@ -1,13 +1,13 @@
 //! What every cluster has before its first user comes: namespaces, the Service of the API itself, fresh node Leases.
 
 use super::commit::Failure;
-use super::managed::Operation;
 use super::prepare::{self, Step};
 use super::{FrontDoor, decode};
 use peapod_api::error::Reason;
 use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
 use peapod_core::controllers::namespace_defaults::{ROOT_CA, SYSTEM};
+use peapod_core::patch::Operation;
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::Endpoint;
 use serde_json::{Value, json};

@@ -50,6 +50,11 @@ pub(super) fn read(body: &Body) -> Result<Decoded, Error> {
     }
 }
 
+/// The body of an apply patch.
+pub(super) fn read_apply(body: &Body) -> Result<Decoded, Error> {
+    yaml(&body.bytes)
+}
+
 /// An object of `target`'s kind: types checked, unknown fields dropped or refused, apiVersion, kind and namespace filled in
 /// from the path. No defaults yet. Returns the warnings besides.
 pub(super) fn object(

@@ -7,7 +7,6 @@ mod commit;
 mod decode;
 mod delete;
 mod event;
-mod managed;
 mod many;
 mod pod;
 mod prepare;

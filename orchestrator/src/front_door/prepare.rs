@@ -1,10 +1,10 @@
 //! From a decoded object to what is written: the same steps for users, controllers and dry runs.
 
 use super::decode::type_of;
-use super::managed::{self, Operation};
 use super::request::Target;
 use peapod_api::{Error, Key, Kind, Object};
 use peapod_core::admission::{self, Ranges};
+use peapod_core::patch::{Operation, managed_fields};
 use peapod_core::schema::normalize::normalize;
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::{self, Endpoint, Stamp, deletion};
@@ -50,7 +50,7 @@ pub(super) fn create(
     admission::admit_create(moment.snapshot, kind, &mut object, moment.ranges, &moment.stamp)?;
     normalize(ty, &mut object);
     if let Some(operation) = operation {
-        managed::update(ty, None, &mut object, operation);
+        managed_fields::update(ty, None, &mut object, operation);
     }
     let mut warnings = strategy::validate_create(kind, &object)?;
     if !kind.acted_on {
@@ -80,7 +80,7 @@ pub(super) fn update(
     normalize(ty, &mut object);
     object["metadata"]["resourceVersion"] = before.revision.to_string().into();
     if let Some(operation) = operation {
-        managed::update(ty, Some(&old), &mut object, operation);
+        managed_fields::update(ty, Some(&old), &mut object, operation);
     }
     let warnings = strategy::validate_update(kind, endpoint, &object, &old)?;
     let removes = deletion::is_over(&object);

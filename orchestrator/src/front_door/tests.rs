@@ -362,6 +362,30 @@ async fn scale_is_a_view_of_replicas() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn apply_creates_changes_and_defends() {
+    let w = world().await;
+    let apply = |manager: &str, text: &str, force| {
+        let options = WriteOptions { field_manager: manager.into(), force, ..options() };
+        let body = Body { media_type: MediaType::Yaml, bytes: text.to_string().into() };
+        w.door.patch(&w.root, target("configmaps", "c"), PatchType::Apply, body, options)
+    };
+    let yaml =
+        |value: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata:\n  a: {value}\n");
+    assert!(apply("one", &yaml("red"), false).await.unwrap().created);
+    assert!(!apply("one", &yaml("green"), false).await.unwrap().created);
+    let conflict = apply("two", &yaml("blue"), false).await.unwrap_err();
+    assert_eq!(conflict.reason(), Reason::Conflict);
+    let forced = apply("two", &yaml("blue"), true).await.unwrap();
+    assert_eq!(forced.shown.value()["data"]["a"], "blue");
+    let error = apply("", &yaml("blue"), false).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Invalid);
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n";
+    assert_eq!(apply("one", bomb, false).await.unwrap_err().reason(), Reason::BadRequest);
+    assert_eq!(apply("one", &"[".repeat(5000), false).await.unwrap_err().reason(), Reason::BadRequest);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn actions_are_done_together_or_not_at_all() {
     let w = world().await;
     let web = w.create("deployments.apps", &deployment("web")).await.unwrap();

@@ -2,14 +2,13 @@
 
 use super::commit::Failure;
 use super::decode;
-use super::managed::Operation;
 use super::prepare::{self, Moment};
 use super::request::{Body, FieldValidation, PatchType, Shown, Target, WriteOptions, Written};
 use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
 use peapod_api::error::Reason;
 use peapod_api::{Error, FieldError, Kind, Object, Subresource};
 use peapod_core::auth::User;
-use peapod_core::patch;
+use peapod_core::patch::{self, Operation};
 use peapod_core::schema::decode::Decoded;
 use peapod_core::strategy::Endpoint;
 use serde_json::Value;
@@ -126,12 +125,92 @@ impl FrontDoor {
         }
         let endpoint = prepare::endpoint(&target)?;
         if patch_type == PatchType::Apply {
-            return Err(Error::new(Reason::UnsupportedMediaType, "apply patches are not supported"));
+            return self.apply(user, &target, endpoint, body, options).await;
         }
         let patch = decode::read(&body)?;
         let change =
             |before: &Object| patched(&target, patch_type, before, &patch.value, options.field_validation);
         self.change(&target, endpoint, &options, change).await
+    }
+
+    async fn apply(
+        &self,
+        user: &User,
+        target: &Target,
+        endpoint: Endpoint,
+        body: Body,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        if options.field_manager.is_empty() {
+            return Err(bad_option("fieldManager", "is required for apply patch"));
+        }
+        let decoded = decode::read_apply(&body)?;
+        let api_version = target.kind.api_version();
+        if decoded.value["apiVersion"].is_null() || decoded.value["kind"].is_null() {
+            return Err(Error::bad_request("apiVersion and kind must be set in an apply patch"));
+        }
+        let (config, warnings) = decode::object(target, decoded, options.field_validation)?;
+        let ty = decode::type_of(&api_version, &target.kind.kind)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let snapshot = self.cache().snapshot();
+            if snapshot.get(&target.key()).is_some() {
+                let change = |before: &Object| {
+                    let moment = self.moment(&snapshot);
+                    let operation = operation(&options, &api_version, target.part(), &moment);
+                    let live = before.value();
+                    let mut object =
+                        patch::apply::apply(ty, Some(&live), &config, &operation, options.force)?;
+                    decode::complete(target.kind, &mut object)?;
+                    Ok(Made { object, warnings: warnings.clone(), recorded: true })
+                };
+                return self.change(target, endpoint, &options, change).await;
+            }
+            if endpoint == Endpoint::Status {
+                return Err(Error::not_found(&target.kind.resource(), &target.name));
+            }
+            self.admit_user(&snapshot, user, "create", target)?;
+            if let Some(mut written) = self.apply_new(target, &config, &options).await? {
+                written.warnings.splice(0..0, warnings);
+                return Ok(written);
+            }
+        }
+        Err(too_busy(&target.key()))
+    }
+
+    /// Creates by apply; none if somebody else was quicker.
+    async fn apply_new(
+        &self,
+        target: &Target,
+        config: &Value,
+        options: &WriteOptions,
+    ) -> Result<Option<Written>, Error> {
+        let api_version = target.kind.api_version();
+        let ty = decode::type_of(&api_version, &target.kind.kind)?;
+        let snapshot = self.cache().snapshot();
+        let moment = self.moment(&snapshot);
+        let operation = operation(options, &api_version, "", &moment);
+        if config["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
+            return Err(Error::not_found(&target.kind.resource(), &target.name));
+        }
+        let mut object = patch::apply::apply(ty, None, config, &operation, options.force)?;
+        decode::complete(target.kind, &mut object)?;
+        let step = match prepare::create(&moment, target.kind, object, None) {
+            Err(error) if error.reason() == Reason::AlreadyExists => return Ok(None),
+            other => other?,
+        };
+        let warnings = step.warnings.clone();
+        if options.dry_run {
+            return Ok(Some(Written { shown: FrontDoor::rehearse(&step), created: true, warnings }));
+        }
+        match self.commit(Vec::new(), vec![step]).await {
+            Ok(objects) => Ok(Some(Written { shown: only(objects)?, created: true, warnings })),
+            Err(Failure::Moved(..)) => Ok(None),
+            Err(Failure::Rule(_)) => {
+                self.cache().wait_for(snapshot.revision() + 1).await;
+                Ok(None)
+            }
+            Err(other) => Err(other.into_error()),
+        }
     }
 
     /// Changes the target by `change`, which makes the new object from the one that is there. Where the new object names no resourceVersion of its own, the change is made
