@@ -24,6 +24,9 @@ const MESSAGE_MAX_BYTES: usize = 1024;
 /// Characters that tell the events about one object apart.
 const SUFFIX_CHARACTERS: usize = 16;
 
+/// As much of the object's name as fits before the suffix.
+const BASE_MAX_BYTES: usize = 253 - 1 - SUFFIX_CHARACTERS;
+
 /// What happened to what.
 struct Occurrence<'a> {
     regarding: &'a Key,
@@ -111,7 +114,10 @@ fn key(occurrence: &Occurrence<'_>, subject: Option<&Arc<Object>>) -> Key {
         [regarding.as_str(), uid, occurrence.type_, occurrence.reason, occurrence.message, occurrence.source];
     let suffix = name::suffix(&parts.map(str::as_bytes), SUFFIX_CHARACTERS);
     let namespace = if regarding.namespace().is_empty() { "default" } else { regarding.namespace() };
-    Key::new("events", namespace, &format!("{}.{suffix}", regarding.name()))
+    // Names are ASCII and at most 253 bytes, which the suffix has to fit into.
+    let base =
+        regarding.name().get(..BASE_MAX_BYTES).unwrap_or(regarding.name()).trim_end_matches(['-', '.']);
+    Key::new("events", namespace, &format!("{base}.{suffix}"))
 }
 
 fn first(key: &Key, occurrence: &Occurrence<'_>, subject: Option<&Arc<Object>>, now: Timestamp) -> Value {

@@ -282,15 +282,11 @@ async fn a_running_pod_is_ended_by_its_agent() {
     w.door.delete(&agent, target("pods", "p"), now).await.unwrap();
     assert!(w.get(&target("pods", "p")).is_none());
     // One that no node runs goes at once; so does an evicted one.
-    w.create("pods", &pod_of("q")).await.unwrap();
+    w.create("pods", &pod("q")).await.unwrap();
     let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "q"}});
     let to = part("pods", "q", Subresource::Eviction);
     assert!(w.door.create(&w.root, to, body(&eviction), options()).await.unwrap().created);
     assert!(w.get(&target("pods", "q")).is_none());
-}
-
-fn pod_of(name: &str) -> Value {
-    pod(name)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -446,7 +442,7 @@ async fn events_are_counted_and_never_in_the_way() {
     assert_eq!(events[0]["involvedObject"]["uid"], uid.as_str());
     let bind = Action::Bind { key: key.clone(), uid: uid.clone(), node: "n".into() };
     let homeless = Action::Event {
-        regarding: Key::new("pods", "nowhere", "x"),
+        regarding: Key::new("pods", "nowhere", &"x".repeat(253)),
         type_: "Normal",
         reason: "Scheduled".into(),
         message: "x".into(),
