@@ -277,8 +277,11 @@ async fn a_running_pod_is_ended_by_its_agent() {
     let status = part("pods", "p", Subresource::Status);
     let patch = body(&json!({"status": {"phase": "Running"}, "spec": {"nodeName": "n9"}}));
     w.door.patch(&agent, status, PatchType::Merge, patch, options()).await.unwrap();
-    let pod = w.get(&target("pods", "p")).unwrap();
-    assert_eq!((&pod["status"]["phase"], &pod["spec"]["nodeName"]), (&json!("Running"), &json!("n1")));
+    let running = w.get(&target("pods", "p")).unwrap();
+    assert_eq!(
+        (&running["status"]["phase"], &running["spec"]["nodeName"]),
+        (&json!("Running"), &json!("n1"))
+    );
     w.door.delete(&agent, target("pods", "p"), now).await.unwrap();
     assert!(w.get(&target("pods", "p")).is_none());
     // One that no node runs goes at once; so does an evicted one.
