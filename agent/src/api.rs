@@ -47,6 +47,11 @@ impl Retry {
         delay + delay.mul_f64(fastrand::f64() / 2.0)
     }
 
+    /// Whether nothing has failed since the last success.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.next == self.first
+    }
+
     pub(crate) fn reset(&mut self) {
         self.next = self.first;
     }

@@ -21,6 +21,8 @@ pub(crate) const RUNTIME: &str = "wasmtime";
 pub(crate) struct Observed {
     /// The pod's address, once it has its stack.
     pub(crate) ip: Option<IpAddr>,
+    /// When to try again to give it one.
+    pub(crate) attach_at: Option<Timestamp>,
     /// When the agent took the pod up: `status.startTime`.
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) volumes: Volumes,
@@ -77,6 +79,8 @@ pub(crate) struct Observation {
     pub(crate) last: Option<Ended>,
     pub(crate) restarts: u32,
     pub(crate) image: Image,
+    /// `imageID` of the last start, or of the image found for the next.
+    pub(crate) image_id: String,
     pub(crate) backoff: Backoff,
     /// Asked to stop, and when it will be interrupted.
     pub(crate) stopping: Option<Stopping>,
@@ -144,10 +148,11 @@ pub(crate) struct Ended {
 pub(crate) enum Image {
     #[default]
     Unknown,
-    Pulling,
-    Present {
-        id: String,
+    Pulling {
+        /// Failures in a row before.
+        attempts: u32,
     },
+    Present,
     Failed {
         reason: String,
         message: String,
@@ -217,11 +222,25 @@ impl Observation {
         }
     }
 
-    /// Takes note of an end, whatever came before it.
+    /// Takes note of an end, whatever came before it. The next start looks for the image again, as its policy says.
     pub(crate) fn end(&mut self, ended: Ended) {
         self.stopping = None;
         self.unhealthy = None;
+        self.image = Image::Unknown;
         self.stage = Stage::Ended(ended);
+    }
+
+    /// Takes note of a start: a restart if the container has ended before.
+    pub(crate) fn start(&mut self, before: Stage, now: Timestamp) {
+        if let Stage::Ended(ended) = before {
+            self.backoff.restarted(ended.finished_at, now);
+            self.restarts += 1;
+            self.last = Some(ended);
+        }
+        self.blocked = None;
+        self.stopping = None;
+        self.unhealthy = None;
+        self.stage = Stage::Starting;
     }
 }
 
@@ -261,7 +280,8 @@ pub(crate) fn resume(pod: &Pod, now: Timestamp) -> Observed {
 fn resume_container(entry: &Value, now: Timestamp) -> Observation {
     let restarts = entry["restartCount"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
     let last = resume_end(&entry["lastState"]["terminated"]);
-    let mut container = Observation { restarts, last: last.clone(), ..Observation::default() };
+    let image_id = entry["imageID"].as_str().unwrap_or_default().to_string();
+    let mut container = Observation { restarts, image_id, last: last.clone(), ..Observation::default() };
     if let Some(ended) = resume_end(&entry["state"]["terminated"]) {
         container.stage = Stage::Ended(ended);
     } else if entry["state"]["running"].is_object() {

@@ -42,6 +42,14 @@ pub(crate) struct PodSpec {
     pub(crate) service_account_name: Option<String>,
     pub(crate) enable_service_links: Option<bool>,
     pub(crate) readiness_gates: Vec<ReadinessGate>,
+    pub(crate) host_aliases: Vec<HostAlias>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct HostAlias {
+    pub(crate) ip: String,
+    pub(crate) hostnames: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

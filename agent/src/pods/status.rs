@@ -191,12 +191,8 @@ fn container_status(pod: &Pod, seen: &Observed, spec: &Container, now: Timestamp
         Stage::Ended(ended) => ended.id.as_str(),
         _ => container.last.as_ref().map_or("", |ended| ended.id.as_str()),
     };
-    let image_id = match &container.image {
-        Image::Present { id } => id.as_str(),
-        _ => "",
-    };
     let mut status = json!({
-        "name": spec.name, "image": spec.image, "imageID": image_id, "ready": ready,
+        "name": spec.name, "image": spec.image, "imageID": container.image_id, "ready": ready,
         "restartCount": container.restarts, "started": running.is_some_and(|running| running.started),
         "state": state, "lastState": last,
     });

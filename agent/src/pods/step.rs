@@ -59,8 +59,10 @@ pub(crate) fn step(pod: &Pod, seen: &Observed, now: Timestamp) -> Vec<Step> {
         }
         steps.push(Step::WakeAt(deadline));
     }
-    if seen.ip.is_none() {
-        steps.push(Step::Attach);
+    match (seen.ip, seen.attach_at) {
+        (None, Some(at)) if at > now => steps.push(Step::WakeAt(at)),
+        (None, _) => steps.push(Step::Attach),
+        (Some(_), _) => {}
     }
     match &seen.volumes {
         Volumes::Absent => steps.push(Step::Mount),
@@ -133,8 +135,8 @@ fn run(pod: &Pod, seen: &Observed, spec: &Container, usable: bool, now: Timestam
         Image::Unknown => steps.push(Step::Pull(name)),
         Image::Failed { retry_at, .. } if now >= *retry_at => steps.push(Step::Pull(name)),
         Image::Failed { retry_at, .. } => steps.push(Step::WakeAt(*retry_at)),
-        Image::Present { .. } if usable => steps.push(Step::Start(name)),
-        Image::Present { .. } | Image::Pulling => {}
+        Image::Present if usable => steps.push(Step::Start(name)),
+        Image::Present | Image::Pulling { .. } => {}
     }
 }
 

@@ -19,12 +19,12 @@ fn pod(policy: &str, init: &[&str], containers: &[&str]) -> Pod {
 }
 
 fn present() -> Image {
-    Image::Present { id: "sha256:x".into() }
+    Image::Present
 }
 
 fn running(ready: bool) -> Observation {
     let stage = Stage::Running(Running { id: "wasmtime://r".into(), since: at(7), started: true, ready });
-    Observation { stage, image: present(), ..Observation::default() }
+    Observation { stage, image: present(), image_id: "sha256:x".into(), ..Observation::default() }
 }
 
 fn ended(code: i32) -> Observation {

@@ -23,7 +23,7 @@ fn deleting(mut pod: Pod) -> Pod {
 }
 
 fn present() -> Image {
-    Image::Present { id: "sha256:x".into() }
+    Image::Present
 }
 
 fn running() -> Observation {
@@ -192,7 +192,7 @@ fn the_active_deadline_fails_the_pod() {
 #[test]
 fn what_is_under_way_is_not_decided_twice() {
     let pod = pod("Always", &[], &["a"]);
-    let pulling = Observation { image: Image::Pulling, ..Observation::default() };
+    let pulling = Observation { image: Image::Pulling { attempts: 0 }, ..Observation::default() };
     assert_eq!(step(&pod, &seen(&[("a", pulling)]), at(1)), []);
     let starting = Observation { stage: Stage::Starting, ..fresh() };
     assert_eq!(step(&pod, &seen(&[("a", starting)]), at(1)), []);

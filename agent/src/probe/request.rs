@@ -1,0 +1,65 @@
+//! The HTTP question of a probe.
+
+use crate::network::Fabric;
+use crate::pods::spec::HttpGet;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use std::net::SocketAddr;
+
+/// What of a failed answer's body is read for the message.
+const MAX_BODY_BYTES: usize = 10 << 10;
+
+/// As messages name what was asked.
+pub(super) fn url(to: SocketAddr, get: &HttpGet) -> String {
+    format!("http://{to}{}", path(get))
+}
+
+fn path(get: &HttpGet) -> String {
+    let path = get.path.as_deref().unwrap_or("/");
+    if path.starts_with('/') { path.to_string() } else { format!("/{path}") }
+}
+
+/// Asks once: any status from 200 to 399 is a pass.
+pub(super) async fn get(fabric: &Fabric, to: SocketAddr, get: &HttpGet) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("Get \"{}\": {error}", url(to, get));
+    let request = request(to, get).map_err(|error| failed(&error))?;
+    let connection = fabric.dial(to).await;
+    let connection = connection.map_err(|error| failed(&format!("dial tcp {to}: connect: {error}")))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(connection)).await;
+    let (mut sender, connection) = handshake.map_err(|error| failed(&error))?;
+    let exchange = async {
+        let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let status = answer.status().as_u16();
+        if (200..400).contains(&status) {
+            return Ok(());
+        }
+        let _ = Limited::new(answer.into_body(), MAX_BODY_BYTES).collect().await;
+        Err(format!("HTTP probe failed with statuscode: {status}"))
+    };
+    tokio::pin!(exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        // The connection is over; what it has brought is still there to be read.
+        _ = connection => exchange.await,
+    }
+}
+
+fn request(to: SocketAddr, get: &HttpGet) -> Result<Request<Empty<Bytes>>, http::Error> {
+    let mut request = Request::get(path(get)).body(Empty::new())?;
+    let headers = request.headers_mut();
+    for own in &get.http_headers {
+        headers.append(HeaderName::from_bytes(own.name.as_bytes())?, HeaderValue::from_str(&own.value)?);
+    }
+    let default = |name: HeaderName, value: &str| -> Result<_, http::Error> { Ok((name, HeaderValue::from_str(value)?)) };
+    for (name, value) in [
+        default(header::HOST, &to.to_string())?,
+        default(header::USER_AGENT, "kube-probe/1.36")?,
+        default(header::ACCEPT, "*/*")?,
+        default(header::CONNECTION, "close")?,
+    ] {
+        headers.entry(name).or_insert(value);
+    }
+    Ok(request)
+}
