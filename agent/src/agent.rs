@@ -2,20 +2,26 @@
 
 use crate::api::Api;
 use crate::config::Config;
+use crate::events::Events;
+use crate::image::{ImageStore, Puller, Registry};
 use crate::logs::Directory;
 use crate::network::{Fabric, FabricConfig};
 use crate::node::Machine;
 use crate::runtime::{Runtime, RuntimeConfig};
-use crate::{kubelet, node, proxy};
+use crate::volume::reference::References;
+use crate::{kubelet, node, pods, proxy};
 use anyhow::Context;
 use parking_lot::Mutex;
 use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How long the agent's tasks have to end at shutdown before they are cut off.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(900);
@@ -25,6 +31,9 @@ pub struct Agent {
     fabric: Fabric,
     logs: Directory,
     runtime: Arc<Runtime>,
+    pods: pods::Registry,
+    /// Watches of ConfigMaps and Secrets: each ends with the last pod that needs it.
+    watches: TaskTracker,
     stop: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
     failure: watch::Sender<Option<String>>,
@@ -44,22 +53,45 @@ impl Agent {
             fabric: Fabric::new(FabricConfig::new(ranges, config.host_ip)),
             logs: Directory::new().context("cannot start a thread")?,
             runtime: Arc::new(Runtime::new(RuntimeConfig::new(config.data_dir.join("code")))?),
+            pods: pods::Registry::default(),
+            watches: TaskTracker::new(),
             stop: CancellationToken::new(),
             tasks: Mutex::default(),
             failure: watch::Sender::new(None),
         };
-        agent.start_tasks(&config, client);
+        agent.start_tasks(&config, client)?;
         Ok(agent)
     }
 
-    fn start_tasks(&self, config: &Config, client: kube::Client) {
+    fn start_tasks(&self, config: &Config, client: kube::Client) -> anyhow::Result<()> {
+        let puller = puller(config, client.clone())?;
         let api = Api::new(client);
         let max_pods = config.max_pods.unwrap_or(self.runtime.max_instances());
         let machine = Machine::read(&config.node_name, config.host_ip, config.pod_cidr.to_string(), max_pods)
             .with_labels(config.labels.clone());
         let stop = self.stop.clone();
+        let (events, sender) = Events::new(api.clone(), config.node_name.clone(), stop.clone());
+        let addresses = pods::Addresses::new(config.pod_cidr).map_err(anyhow::Error::msg)?;
+        let context = Arc::new(pods::Context {
+            api: api.clone(),
+            events,
+            fabric: self.fabric.clone(),
+            runtime: self.runtime.clone(),
+            puller,
+            references: References::new(api.clone(), self.watches.clone()),
+            logs: self.logs.clone(),
+            addresses: Mutex::new(addresses),
+            node_name: config.node_name.clone(),
+            host_ip: config.host_ip,
+            pods_dir: private_dir(config.data_dir.join("pods"))?,
+            egress: config.egress.clone(),
+            egress_annotation: config.egress_annotation,
+        });
+        self.supervise("events", sender);
         self.supervise("node", node::run(api.clone(), machine, stop.clone()));
-        self.supervise("proxy", proxy::run(api, self.fabric.clone(), config.host_ip, stop));
+        self.supervise("proxy", proxy::run(api, self.fabric.clone(), config.host_ip, stop.clone()));
+        self.supervise("pods", pods::run(context, self.pods.clone(), stop));
+        Ok(())
     }
 
     /// Runs a task that ends only when the agent stops: one that ends unasked is a failure of the agent.
@@ -112,6 +144,20 @@ impl Agent {
         let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, all).await;
         self.runtime.shutdown().await;
     }
+}
+
+fn puller(config: &Config, client: kube::Client) -> anyhow::Result<Puller> {
+    let dir = config.data_dir.join("images");
+    let store = ImageStore::open(&dir).with_context(|| format!("cannot keep images in {}", dir.display()))?;
+    Ok(Puller::new(Arc::new(store), Arc::new(Registry::new(client))))
+}
+
+/// Makes a directory that nobody else can enter: volumes hold Secrets.
+fn private_dir(dir: PathBuf) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(&dir)
+        .and_then(|()| std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)))
+        .with_context(|| format!("cannot keep pods in {}", dir.display()))?;
+    Ok(dir)
 }
 
 /// Calls `end` when it is dropped.

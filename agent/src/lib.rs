@@ -6,14 +6,17 @@
 mod agent;
 mod api;
 mod config;
+mod events;
 pub mod image;
 mod kubelet;
 mod logs;
 pub mod network;
 mod node;
 mod pods;
+mod probe;
 mod proxy;
 pub mod runtime;
+mod volume;
 
 pub use agent::Agent;
 pub use config::Config;
