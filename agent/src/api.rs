@@ -19,8 +19,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Content type of a merge patch (RFC 7386).
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
-/// Content type of a strategic merge patch.
-pub(crate) const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 
 /// Delays between attempts: doubling from `first` to `last`, each lengthened by up to a half so that nodes spread.
 #[derive(Clone, Debug)]
@@ -111,10 +109,6 @@ impl Api {
 
     pub(crate) async fn create(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
         self.send(Method::POST, path, Some(("application/json", object))).await
-    }
-
-    pub(crate) async fn update(&self, path: &str, object: &Value) -> Result<Value, ApiError> {
-        self.send(Method::PUT, path, Some(("application/json", object))).await
     }
 
     pub(crate) async fn patch(&self, path: &str, kind: &str, patch: &Value) -> Result<Value, ApiError> {

@@ -76,11 +76,20 @@ impl Events {
         stop: CancellationToken,
     ) -> (Events, impl Future<Output = ()> + Send) {
         let (queue, events) = mpsc::channel(MAX_QUEUED);
-        (Events { queue }, send(Sender { api, node, known: HashMap::new(), budgets: HashMap::new() }, events, stop))
+        (
+            Events { queue },
+            send(Sender { api, node, known: HashMap::new(), budgets: HashMap::new() }, events, stop),
+        )
     }
 
     /// Records one event.
-    pub(crate) fn record(&self, subject: Subject, kind: Kind, reason: &'static str, message: impl Into<String>) {
+    pub(crate) fn record(
+        &self,
+        subject: Subject,
+        kind: Kind,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) {
         let event = Event { subject, kind, reason, message: message.into(), at: Timestamp::now() };
         if let Err(error) = self.queue.try_send(event) {
             tracing::debug!(%error, "an event is dropped");

@@ -38,6 +38,13 @@ where
     answer
 }
 
+/// Waits until nothing is left at `path`; the file system has nothing to await.
+async fn until_gone(path: &std::path::Path) {
+    while path.exists() {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn logs(agent: &Agent, pod: &str, container: &str, query: &str) -> String {
     let (near, far) = tokio::io::duplex(1 << 16);
     let path = format!("/containerLogs/default/{pod}/{container}?{query}");
@@ -60,12 +67,17 @@ async fn a_handler_runs_answers_and_goes() {
     let text = get(connection, "/").await;
     assert!(text.contains("web"), "{text}");
     assert_eq!(world.event("web", "Started").await, "Started container hello");
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let (metrics, ()) = tokio::join!(get(near, "/metrics"), agent.serve(far));
+    assert!(metrics.contains(
+        "container_cpu_usage_seconds_total{container=\"hello\",namespace=\"default\",pod=\"web\"}"
+    ));
     world.delete(&path, 30);
     world.until(&path, Value::is_null).await;
     assert!(agent.fabric().dial((ip, 80).into()).await.is_err());
     assert_eq!(world.event("web", "Killing").await, "Stopping container hello");
+    until_gone(&dir.path().join("pods/uid-web")).await;
     agent.shutdown().await;
-    assert!(!dir.path().join("pods/uid-web").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,8 +91,13 @@ async fn a_crash_is_restarted_at_once_then_held_back() {
     assert_eq!(status["restartCount"], 1);
     assert_eq!(status["lastState"]["terminated"]["exitCode"], 7);
     assert_eq!(pod["status"]["phase"], "Running");
-    assert!(world.event("always", "BackOff").await.starts_with("Back-off restarting failed container c in pod"));
-    assert_eq!(logs(&agent, "always", "c", "previous=true").await, "crashing in 0 s\ncrashed with exit code 7\n");
+    assert!(
+        world.event("always", "BackOff").await.starts_with("Back-off restarting failed container c in pod")
+    );
+    assert_eq!(
+        logs(&agent, "always", "c", "previous=true").await,
+        "crashing in 0 s\ncrashed with exit code 7\n"
+    );
     let never = world.pod("never", json!({"containers": [crasher], "restartPolicy": "Never"}));
     let pod = world.until(&never, |pod| pod["status"]["phase"] == "Failed").await;
     assert_eq!(container(&pod)["state"]["terminated"]["exitCode"], 7);
@@ -92,7 +109,8 @@ async fn a_crash_is_restarted_at_once_then_held_back() {
 async fn missing_references_hold_a_container_until_they_come() {
     let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
     let agent = world.agent(dir.path()).await;
-    let env = json!([{"name": "COLOUR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "colour"}}}]);
+    let env =
+        json!([{"name": "COLOUR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "colour"}}}]);
     let spec = json!({"restartPolicy": "Never", "containers": [{"name": "j", "image": "job", "args": ["$(COLOUR)"], "env": env}]});
     let path = world.pod("job", spec);
     let pod = world.until(&path, waits_for("CreateContainerConfigError")).await;
@@ -110,7 +128,8 @@ async fn containers_share_volumes_and_init_containers_come_first() {
     let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
     let agent = world.agent(dir.path()).await;
     let mount = json!([{"name": "data", "mountPath": "/data"}]);
-    let map = json!({"metadata": {"name": "words", "namespace": "default"}, "data": {"lines": "from a map\n"}});
+    let map =
+        json!({"metadata": {"name": "words", "namespace": "default"}, "data": {"lines": "from a map\n"}});
     world.put("/api/v1/namespaces/default/configmaps/words", map);
     let spec = json!({
         "restartPolicy": "Never",
@@ -167,7 +186,10 @@ async fn a_restarted_agent_takes_its_pods_up_again() {
     let agent = world.agent(dir.path()).await;
     let after = world.until(&path, |pod| container(pod)["restartCount"] == 1 && is_ready(pod)).await;
     assert_eq!(after["status"]["podIP"], before["status"]["podIP"]);
-    assert_eq!(container(&after)["lastState"]["terminated"]["containerID"], container(&before)["containerID"]);
+    assert_eq!(
+        container(&after)["lastState"]["terminated"]["containerID"],
+        container(&before)["containerID"]
+    );
     assert!(!dir.path().join("pods/uid-goes").exists());
     agent.shutdown().await;
 }

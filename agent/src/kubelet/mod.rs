@@ -1,8 +1,10 @@
 //! Kubelet's own paths, served over any byte stream.
 
+mod metrics;
 mod query;
 
 use crate::logs::{self, Directory};
+use crate::pods::Registry;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -19,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// Answers requests on `io` (HTTP/1.1 or HTTP/2) until the peer closes it or `stop`.
-pub(crate) async fn serve<IO>(io: IO, logs: Directory, stop: CancellationToken)
+pub(crate) async fn serve<IO>(io: IO, logs: Directory, pods: Registry, stop: CancellationToken)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(move |request| {
-        let logs = logs.clone();
-        async move { Ok::<_, Infallible>(answer(&logs, &request)) }
+        let (logs, pods) = (logs.clone(), pods.clone());
+        async move { Ok::<_, Infallible>(answer(&logs, &pods, &request)) }
     });
     let server = auto::Builder::new(TokioExecutor::new());
     let serving = server.serve_connection(TokioIo::new(io), service);
@@ -34,13 +36,20 @@ where
     }
 }
 
-fn answer(logs: &Directory, request: &Request<Incoming>) -> Response<Body> {
+fn answer(logs: &Directory, pods: &Registry, request: &Request<Incoming>) -> Response<Body> {
     if request.method() != Method::GET {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here");
     }
     let path: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
     match path[..] {
         ["healthz"] => plain(StatusCode::OK, "ok"),
+        ["metrics"] => plain(StatusCode::OK, &metrics::metrics(pods)),
+        ["pods"] => {
+            let mut response = plain(StatusCode::OK, &metrics::pods(pods).to_string());
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+            response
+        }
         ["containerLogs", namespace, pod, container] => {
             container_logs(logs, namespace, pod, container, request.uri().query().unwrap_or_default())
         }

@@ -69,6 +69,10 @@ enum Found {
 
 impl Reader {
     fn new(dir: PathBuf, run: u32, live: Option<Arc<Run>>, options: LogOptions) -> io::Result<Reader> {
+        if let Some(live) = &live {
+            // What the guest has written by now belongs to the answer.
+            live.flush();
+        }
         let first = segments(&dir, run)?.first().copied().unwrap_or(0);
         let mut reader = Reader {
             dir,

@@ -79,7 +79,10 @@ mod tests {
         assert_eq!(take("a").unwrap(), "10.244.7.10");
         addresses.release("a");
         let mut take = |uid: &str| addresses.take(uid, None).map(|ip| ip.to_string());
-        assert_eq!([take("c"), take("d"), take("e")].map(Option::unwrap).concat(), "10.244.7.1210.244.7.1310.244.7.14");
+        assert_eq!(
+            [take("c"), take("d"), take("e")].map(Option::unwrap).concat(),
+            "10.244.7.1210.244.7.1310.244.7.14"
+        );
         assert_eq!(take("f").unwrap(), "10.244.7.10");
         assert_eq!(take("g"), None);
     }

@@ -49,7 +49,8 @@ pub(crate) async fn create(context: &Context, order: Order) -> Result<Created, R
     let program = context.runtime.program(&order.image).await;
     let program = program.map_err(|error| refuse(error.reason, error.message))?;
     let log = order.logs.begin(&order.name, order.restarts);
-    let log = log.map_err(|e| refuse("CreateContainerError", format!("cannot write the container's log: {e}")))?;
+    let log =
+        log.map_err(|e| refuse("CreateContainerError", format!("cannot write the container's log: {e}")))?;
     let amount = |name: &str| container.resources.limit(name);
     let positive = |n: i64| u64::try_from(n).ok().filter(|n| *n > 0);
     let spec = ContainerSpec {

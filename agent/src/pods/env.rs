@@ -107,7 +107,13 @@ fn from_source(
     Err(format!("environment variable {:?} has a valueFrom that this node does not know", var.name))
 }
 
-fn from_key(pod: &Pod, kind: Kind, title: &str, key: &KeyRef, objects: &Objects) -> Result<Option<String>, String> {
+fn from_key(
+    pod: &Pod,
+    kind: Kind,
+    title: &str,
+    key: &KeyRef,
+    objects: &Objects,
+) -> Result<Option<String>, String> {
     let Some(content) = objects.get(&(kind, key.name.clone())).cloned().flatten() else {
         let missing = format!("{} \"{}\" not found", kind.noun(), key.name);
         return if key.optional { Ok(None) } else { Err(missing) };
@@ -217,11 +223,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn place() -> Place {
-        Place {
-            node_name: "n".into(),
-            host_ip: [127, 0, 0, 1].into(),
-            pod_ip: Some([10, 244, 0, 2].into()),
-        }
+        Place { node_name: "n".into(), host_ip: [127, 0, 0, 1].into(), pod_ip: Some([10, 244, 0, 2].into()) }
     }
 
     fn pod(container: Value) -> Pod {
@@ -268,8 +270,17 @@ mod tests {
         let text: Vec<String> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             text,
-            ["HOSTNAME=p", "X_a=1", "PLAIN=1-$(NOPE)-$(X_a)", "X_b=over", "IP=10.244.0.2", "APP=web", "KEY=hidden",
-                "CPU=2", "MEM=64"]
+            [
+                "HOSTNAME=p",
+                "X_a=1",
+                "PLAIN=1-$(NOPE)-$(X_a)",
+                "X_b=over",
+                "IP=10.244.0.2",
+                "APP=web",
+                "KEY=hidden",
+                "CPU=2",
+                "MEM=64"
+            ]
         );
     }
 

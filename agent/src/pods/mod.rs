@@ -58,7 +58,8 @@ impl Registry {
 pub(crate) async fn run(context: Arc<Context>, registry: Registry, stop: CancellationToken) {
     let selector = format!("fieldSelector={}", escape(&format!("spec.nodeName={}", context.node_name)));
     let mut events = std::pin::pin!(context.api.watch::<Value>("/api/v1/pods".into(), selector));
-    let mut pods = Pods { context: context.clone(), registry, workers: JoinSet::new(), known: HashMap::new() };
+    let mut pods =
+        Pods { context: context.clone(), registry, workers: JoinSet::new(), known: HashMap::new() };
     loop {
         tokio::select! {
             biased;
@@ -178,7 +179,8 @@ impl Pods {
             Ok((id, ())) => *id,
             Err(error) => error.id(),
         };
-        let Some(uid) = self.known.iter().find(|(_, known)| known.task == id).map(|(uid, _)| uid.clone()) else {
+        let Some(uid) = self.known.iter().find(|(_, known)| known.task == id).map(|(uid, _)| uid.clone())
+        else {
             return;
         };
         let known = self.known.remove(&uid);

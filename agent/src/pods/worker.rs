@@ -44,16 +44,44 @@ pub(crate) enum Wish {
 /// How something that was begun went. `run` tells this run of a container from later ones.
 enum Heard {
     Mounted(Result<Vec<Arc<Shown>>, String>),
-    Pulled { name: String, result: Result<Pulled, ImageError> },
-    Created { name: String, run: u64, before: Stage, result: Result<Box<Created>, Refusal> },
-    Started { name: String, run: u64 },
-    Exited { name: String, run: u64, exit: Exit },
-    Probed { name: String, run: u64, prober: Box<Prober>, verdict: Verdict },
+    Pulled {
+        name: String,
+        result: Result<Pulled, ImageError>,
+    },
+    Created {
+        name: String,
+        run: u64,
+        before: Stage,
+        result: Result<Box<Created>, Refusal>,
+    },
+    Started {
+        name: String,
+        run: u64,
+    },
+    Exited {
+        name: String,
+        run: u64,
+        exit: Exit,
+    },
+    Probed {
+        name: String,
+        run: u64,
+        prober: Box<Prober>,
+        verdict: Verdict,
+    },
     /// An object that a container waits for has changed.
-    Unblocked { name: String },
+    Unblocked {
+        name: String,
+    },
     /// A volume has been written again.
-    Refreshed { shown: Arc<Shown>, result: Result<(), String> },
-    Reported { status: Value, result: Result<(), crate::api::ApiError> },
+    Refreshed {
+        shown: Arc<Shown>,
+        result: Result<(), String>,
+    },
+    Reported {
+        status: Value,
+        result: Result<(), crate::api::ApiError>,
+    },
     Deleted(Result<(), crate::api::ApiError>),
     CleanedUp,
     /// Decide once more.

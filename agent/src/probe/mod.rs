@@ -132,7 +132,9 @@ fn question(spec: &Probe, container: &Container, ip: IpAddr) -> Result<Question,
         match host.as_deref().filter(|host| !host.is_empty()) {
             None => Ok(SocketAddr::new(ip, port)),
             Some(host) => {
-                let ip = host.parse().map_err(|_| format!("probe host {host:?} is no address of the pod network"))?;
+                let ip = host
+                    .parse()
+                    .map_err(|_| format!("probe host {host:?} is no address of the pod network"))?;
                 Ok(SocketAddr::new(ip, port))
             }
         }
@@ -214,7 +216,8 @@ mod tests {
         let ip = IpAddr::from([10, 244, 0, 2]);
         assert!(question(&named, &Container::default(), ip).unwrap_err().contains("web"));
         let mut container = Container::default();
-        let port = crate::pods::spec::ContainerPort { name: Some("web".into()), container_port: 81, protocol: None };
+        let port =
+            crate::pods::spec::ContainerPort { name: Some("web".into()), container_port: 81, protocol: None };
         container.ports.push(port);
         assert!(matches!(question(&named, &container, ip), Ok(Question::Http { to, .. }) if to.port() == 81));
     }

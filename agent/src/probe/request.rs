@@ -52,7 +52,9 @@ fn request(to: SocketAddr, get: &HttpGet) -> Result<Request<Empty<Bytes>>, http:
     for own in &get.http_headers {
         headers.append(HeaderName::from_bytes(own.name.as_bytes())?, HeaderValue::from_str(&own.value)?);
     }
-    let default = |name: HeaderName, value: &str| -> Result<_, http::Error> { Ok((name, HeaderValue::from_str(value)?)) };
+    let default = |name: HeaderName, value: &str| -> Result<_, http::Error> {
+        Ok((name, HeaderValue::from_str(value)?))
+    };
     for (name, value) in [
         default(header::HOST, &to.to_string())?,
         default(header::USER_AGENT, "kube-probe/1.36")?,

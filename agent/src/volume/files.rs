@@ -126,7 +126,8 @@ mod tests {
     fn items_choose_rename_and_set_modes() {
         let dir = tempfile::tempdir().unwrap();
         let item = |key: &str, path: &str, mode| Item { key: key.into(), path: path.into(), mode };
-        let mut volume = KeyedVolume { items: vec![item("a", "deep/x", Some(0o400))], ..KeyedVolume::default() };
+        let mut volume =
+            KeyedVolume { items: vec![item("a", "deep/x", Some(0o400))], ..KeyedVolume::default() };
         let both = content(&[("a", "1"), ("b", "1")]);
         write(dir.path(), &project(&volume, &both).unwrap(), 1).unwrap();
         let file = dir.path().join("deep/x");

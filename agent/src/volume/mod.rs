@@ -27,7 +27,11 @@ pub(crate) fn dir(pod_dir: &Path, name: &str) -> PathBuf {
 ///
 /// # Errors
 /// A sentence as kubelet's `FailedMount` event has it.
-pub(crate) async fn mount(pod: &Pod, pod_dir: &Path, references: &References) -> Result<Vec<Arc<Shown>>, String> {
+pub(crate) async fn mount(
+    pod: &Pod,
+    pod_dir: &Path,
+    references: &References,
+) -> Result<Vec<Arc<Shown>>, String> {
     let mut shown = Vec::new();
     for volume in &pod.spec.volumes {
         let dir = dir(pod_dir, &volume.name);
@@ -122,7 +126,9 @@ fn sub_path(root: &Path, path: &str, make: bool) -> Result<PathBuf, String> {
     }
     match place.is_dir() {
         true => Ok(place),
-        false => Err(format!("{path:?} is a file: WASI programs are given directories only, mount its folder")),
+        false => {
+            Err(format!("{path:?} is a file: WASI programs are given directories only, mount its folder"))
+        }
     }
 }
 

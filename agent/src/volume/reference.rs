@@ -111,7 +111,11 @@ impl References {
     }
 }
 
-async fn follow(kind: Kind, events: impl futures_util::Stream<Item = Seen<Keyed>>, known: watch::Sender<Known>) {
+async fn follow(
+    kind: Kind,
+    events: impl futures_util::Stream<Item = Seen<Keyed>>,
+    known: watch::Sender<Known>,
+) {
     let mut events = std::pin::pin!(events);
     while let Some(seen) = events.next().await {
         let content = match seen {

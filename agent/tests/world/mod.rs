@@ -48,7 +48,8 @@ impl World {
         let mut blobs = HashMap::new();
         for name in ["hello", "crasher", "job", "reader", "writer", "sleeper"] {
             let bytes: Bytes = std::fs::read(dist.join(format!("{name}.wasm"))).unwrap().into();
-            let layer = json!({"mediaType": "application/wasm", "digest": digest(&bytes), "size": bytes.len()});
+            let layer =
+                json!({"mediaType": "application/wasm", "digest": digest(&bytes), "size": bytes.len()});
             let manifest = json!({"schemaVersion": 2, "layers": [layer]}).to_string();
             blobs.insert(format!("/v2/{name}/blobs/{}", digest(&bytes)), bytes);
             blobs.insert(format!("/v2/{name}/manifests/latest"), manifest.into());
@@ -105,7 +106,10 @@ impl World {
         let metadata = json!({"name": name, "namespace": "default", "uid": format!("uid-{name}")});
         let mut spec = spec;
         spec["nodeName"] = "node".into();
-        self.put(&path, json!({"kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}));
+        self.put(
+            &path,
+            json!({"kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}),
+        );
         path
     }
 
@@ -190,7 +194,9 @@ impl World {
                 }
                 respond(StatusCode::OK, self.write("MODIFIED", item, merged).to_string().into())
             }
-            ("PUT", Some(_)) => respond(StatusCode::OK, self.write("MODIFIED", item, object).to_string().into()),
+            ("PUT", Some(_)) => {
+                respond(StatusCode::OK, self.write("MODIFIED", item, object).to_string().into())
+            }
             ("DELETE", Some(known)) => {
                 respond(StatusCode::OK, self.write("DELETED", item, known).to_string().into())
             }
@@ -208,7 +214,8 @@ impl World {
         let folder = path.to_string();
         let wanted = move |item: &str| {
             let (parent, last) = item.rsplit_once('/').unwrap_or_default();
-            name.as_deref().is_none_or(|name| name == last) && (parent == folder || without_namespace(parent) == folder)
+            name.as_deref().is_none_or(|name| name == last)
+                && (parent == folder || without_namespace(parent) == folder)
         };
         if parameter("watch").is_none() {
             let state = self.state.lock();
@@ -228,7 +235,10 @@ impl World {
                         next += 1;
                         if wanted(&path) {
                             let line = format!("{}\n", json!({"type": kind, "object": object}));
-                            return Some((Ok(Frame::data(Bytes::from(line))), (world, changes, next, wanted)));
+                            return Some((
+                                Ok(Frame::data(Bytes::from(line))),
+                                (world, changes, next, wanted),
+                            ));
                         }
                     }
                     None => changes.changed().await.ok()?,
@@ -276,6 +286,7 @@ fn respond(status: StatusCode, body: Bytes) -> Response<Body> {
 fn refuse(status: StatusCode, path: &str) -> Response<Body> {
     let code = status.as_u16();
     let reason = if code == 404 { "NotFound" } else { "Conflict" };
-    let text = json!({"kind": "Status", "status": "Failure", "message": path, "reason": reason, "code": code});
+    let text =
+        json!({"kind": "Status", "status": "Failure", "message": path, "reason": reason, "code": code});
     respond(status, text.to_string().into())
 }

@@ -148,7 +148,8 @@ impl Worker {
             _ => {
                 // The puller's sentence begins with the same words.
                 let message = error.message.strip_prefix("failed to pull image").map(str::to_string);
-                let message = message.map_or(error.message.clone(), |rest| format!("Failed to pull image{rest}"));
+                let message =
+                    message.map_or(error.message.clone(), |rest| format!("Failed to pull image{rest}"));
                 tell(Warning, "Failed", message);
                 if before > 0 {
                     tell(Normal, "BackOff", format!("Back-off pulling image {image:?}"));

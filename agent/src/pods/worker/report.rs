@@ -105,7 +105,8 @@ impl Worker {
             return None;
         }
         let pending = |status: &Value| status["phase"] == "Pending";
-        if pending(&status) && (report.told.is_null() || pending(&report.told)) && self.seen.ending.is_none() {
+        if pending(&status) && (report.told.is_null() || pending(&report.told)) && self.seen.ending.is_none()
+        {
             report.not_before.get_or_insert(crate::pods::observed::after(now, PENDING_PATIENCE));
         } else if report.retry.is_fresh() {
             report.not_before = None;
