@@ -1,4 +1,5 @@
 use super::*;
+use jiff::Timestamp;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 
