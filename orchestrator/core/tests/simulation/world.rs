@@ -79,7 +79,7 @@ impl World {
         let revision = snapshot.revision() + 1;
         let kind = kinds::of_resource(key.resource()).unwrap();
         let after = after.map(|value| Arc::new(Draft::new(kind, key.clone(), value).at(revision)));
-        let change = Change { revision, key, before, after };
+        let change = Change::new(revision, key, before, after);
         snapshot.apply(&change);
         self.cluster.apply(&change);
         for (index, controller) in CONTROLLERS.iter().enumerate() {
