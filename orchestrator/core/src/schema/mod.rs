@@ -5,6 +5,7 @@
 
 pub mod decode;
 pub mod defaults;
+pub mod descriptions;
 pub mod normalize;
 mod path;
 pub mod protobuf;

@@ -1,33 +1,39 @@
 //! Schemas of types, derived from the schema table.
 
 use peapod_api::Kind;
+use peapod_core::schema::descriptions::Descriptions;
 use peapod_core::schema::{self, Field, FieldType, ListType, Type};
 use serde_json::{Map, Value, json};
 
 /// The schemas of the kinds and of every type that they are made of.
 pub(super) fn of(kinds: &[&Kind]) -> Map<String, Value> {
     let mut schemas = Map::new();
+    let descriptions =
+        kinds.first().map_or_else(Descriptions::default, |kind| Descriptions::of(&kind.api_version()));
     for kind in kinds {
         let Some(ty) = schema::lookup_kind(&kind.api_version(), &kind.kind) else { continue };
-        add(&mut schemas, ty);
+        add(&mut schemas, &descriptions, ty);
         let own = json!([{ "group": kind.group, "version": kind.version, "kind": kind.kind }]);
         schemas[&ty.name]["x-kubernetes-group-version-kind"] = own;
     }
     schemas
 }
 
-fn add(schemas: &mut Map<String, Value>, ty: &Type) {
+fn add(schemas: &mut Map<String, Value>, descriptions: &Descriptions, ty: &Type) {
     if schemas.contains_key(&ty.name) {
         return;
     }
     // Entered before its fields: types may contain themselves.
     schemas.insert(ty.name.clone(), Value::Null);
     let properties: Map<String, Value> =
-        ty.fields.iter().map(|field| (field.name.clone(), property(field))).collect();
+        ty.fields.iter().map(|field| (field.name.clone(), described(descriptions, ty, field))).collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     let required: Vec<&str> = ty.fields.iter().filter(|f| f.required).map(|f| f.name.as_str()).collect();
     if !required.is_empty() {
         schema["required"] = json!(required);
+    }
+    if let Some(text) = descriptions.of_type(ty) {
+        schema["description"] = text.into();
     }
     if ty.atomic {
         schema["x-kubernetes-map-type"] = "atomic".into();
@@ -35,9 +41,17 @@ fn add(schemas: &mut Map<String, Value>, ty: &Type) {
     schemas.insert(ty.name.clone(), schema);
     for field in &ty.fields {
         if let Some(object) = field.kind.object() {
-            add(schemas, object);
+            add(schemas, descriptions, object);
         }
     }
+}
+
+fn described(descriptions: &Descriptions, ty: &Type, field: &Field) -> Value {
+    let mut value = property(field);
+    if let Some(text) = descriptions.of_field(ty, field) {
+        value["description"] = text.into();
+    }
+    value
 }
 
 fn property(field: &Field) -> Value {
