@@ -138,8 +138,20 @@ impl FabricState {
             }
             return self.route_to_address(from, to, false);
         };
-        let endpoint = service.pick(client).ok_or(NetworkError::ConnectionRefused)?;
+        let picked = service.pick(client).ok_or(NetworkError::ConnectionRefused)?;
+        // The tables learn that a pod ends a moment after the pod does.
+        let stays = |endpoint: &SocketAddr| service.vouched || !self.is_leaving(endpoint.ip());
+        let other = || service.endpoints.iter().copied().find(|endpoint| stays(endpoint));
+        let endpoint = if stays(&picked) { picked } else { other().unwrap_or(picked) };
         self.route_to_address(from, endpoint, service.vouched)
+    }
+
+    /// Whether a pod of this node that had the address takes no new connections, or is gone.
+    fn is_leaving(&self, ip: IpAddr) -> bool {
+        match self.pod(ip) {
+            Some(pod) => pod.has_stopped_listening(),
+            None => self.is_of_cluster(ip),
+        }
     }
 
     /// `endpoint`, if it still is one of the Service at `service`.

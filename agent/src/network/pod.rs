@@ -204,6 +204,11 @@ impl PodNetwork {
         }
     }
 
+    /// Whether [`PodNetwork::stop_listening`] has been called.
+    pub(crate) fn has_stopped_listening(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
     /// Whether no connection is open and no listener takes any. Datagram sockets keep nothing open.
     pub fn idle(&self) -> bool {
         self.connections.load(Ordering::Acquire) == 0

@@ -394,6 +394,25 @@ async fn a_service_takes_its_endpoints_in_turn() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_ends_is_passed_over() {
+    let fabric = fabric();
+    let servers = [pod(&fabric, 2), pod(&fabric, 3)];
+    let listeners = servers.each_ref().map(|server| server.listen(address("0.0.0.0:80")).unwrap());
+    let endpoints = servers.iter().map(|server| SocketAddr::new(server.ip(), 80)).collect();
+    let mut tables = Tables::new();
+    let port = Arc::new(ServicePort::new(endpoints, Affinity::None));
+    tables.add_service(IpAddr::from([10, 96, 0, 1]), 80, Protocol::Tcp, port);
+    fabric.set_tables(Arc::new(tables));
+    servers[0].stop_listening();
+    for _ in 0..4 {
+        fabric.dial(address("10.96.0.1:80")).await.unwrap();
+        listeners[1].try_accept().unwrap();
+    }
+    servers[1].stop_listening();
+    assert!(fabric.dial(address("10.96.0.1:80")).await.is_err());
+}
+
+#[tokio::test]
 async fn names_resolve_in_the_call() {
     let fabric = fabric();
     let client = pod(&fabric, 1);

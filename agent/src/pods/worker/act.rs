@@ -187,6 +187,9 @@ impl Worker {
     }
 
     fn stop(&mut self, name: &str, kill_at: Timestamp, why: &Why) {
+        if let (Why::PodEnds, Some(network)) = (why, &self.network) {
+            network.stop_listening();
+        }
         let message = match why {
             Why::PodEnds => format!("Stopping container {name}"),
             Why::Unhealthy(message) => message.clone(),
