@@ -1,5 +1,4 @@
 use super::*;
-use jiff::Timestamp;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 
