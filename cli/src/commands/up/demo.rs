@@ -43,8 +43,10 @@ pub async fn load_images(plane: &ControlPlane, dir: &Path) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Applies every manifest and waits until the node is ready and what was applied is available.
+/// Waits until the node is ready, applies every manifest and waits until what was applied is available.
 pub async fn apply(client: &Client, manifests: &[PathBuf], node_name: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + READY_TIMEOUT;
+    wait(client, &format!("/api/v1/nodes/{node_name}"), &format!("node {node_name}"), deadline).await?;
     let mut applied = Vec::new();
     for file in manifests {
         for object in manifest::read(file)? {
@@ -53,8 +55,6 @@ pub async fn apply(client: &Client, manifests: &[PathBuf], node_name: &str) -> a
             applied.push(resource::of_object(&object, "default")?);
         }
     }
-    let deadline = Instant::now() + READY_TIMEOUT;
-    wait(client, &format!("/api/v1/nodes/{node_name}"), &format!("node {node_name}"), deadline).await?;
     for (path, called) in applied {
         if let Err(error) = wait(client, &path, &called, deadline).await {
             eprintln!("warning: {error:#}");

@@ -60,6 +60,7 @@ fn silence(snapshot: &Snapshot, node: &Object, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(heard)).unwrap_or_default()
 }
 
+/// The status of the Ready condition; a node that has not reported yet is not ready.
 fn ready_status(node: &Value) -> &str {
     let conditions = node["status"]["conditions"].as_array().into_iter().flatten();
     conditions
