@@ -61,7 +61,7 @@ fn objects(kubectl: &Kubectl) {
     assert_eq!(kubectl.path("cm c -n demo", "{.data.a}"), "b");
     kubectl.run("create secret generic s --from-literal=k=v -n demo").ok();
     assert_eq!(kubectl.path("secret s -n demo", "{.data.k}"), "dg==");
-    contains(&kubectl.run("create configmap c -n demo").fails_with("already exists").err, &["AlreadyExists"]);
+    kubectl.run("create configmap c -n demo").fails_with("already exists");
     kubectl.run("create serviceaccount robot -n demo").ok();
     kubectl.run("create service clusterip quiet --tcp=80:8080 -n demo").ok();
     contains(&kubectl.run("get svc -n demo").ok(), &["quiet", "80/TCP"]);
