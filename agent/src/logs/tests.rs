@@ -1,7 +1,6 @@
 use super::*;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use jiff::Timestamp;
 
 async fn text(logs: &PodLogs, options: LogOptions) -> String {
     let stream = read(logs, "main", options).unwrap().expect("a run");
