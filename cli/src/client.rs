@@ -16,13 +16,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// A server and how to prove to it who asks.
-pub struct Client {
+pub(crate) struct Client {
     host: String,
     port: u16,
     tls: TlsConnector,
     token: Option<String>,
     /// The namespace of the kubeconfig's context.
-    pub namespace: String,
+    pub(crate) namespace: String,
 }
 
 impl Client {
@@ -30,7 +30,7 @@ impl Client {
     ///
     /// # Errors
     /// The file is unreadable, is no kubeconfig, or uses something that this client does not do.
-    pub fn from_kubeconfig(path: &Path) -> anyhow::Result<Client> {
+    pub(crate) fn from_kubeconfig(path: &Path) -> anyhow::Result<Client> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let config: Value =
@@ -58,7 +58,7 @@ impl Client {
     }
 
     /// Sends one request. Errors: the connection, or the message of the `Status` that the server answered.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// Sends one request and reads the JSON answer.
-    pub async fn json(
+    pub(crate) async fn json(
         &self,
         method: Method,
         path: &str,
@@ -100,7 +100,7 @@ impl Client {
     }
 
     /// GET as JSON.
-    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.json(Method::GET, path, &[("accept", "application/json")], Bytes::new()).await
     }
 

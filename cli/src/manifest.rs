@@ -13,7 +13,7 @@ const LIMIT_BYTES: u64 = 16 << 20;
 ///
 /// # Errors
 /// The file that cannot be read or parsed, with the place in it.
-pub fn read(path: &Path) -> anyhow::Result<Vec<Value>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Value>> {
     let mut objects = Vec::new();
     for file in files(path)? {
         let text = text(&file).with_context(|| format!("cannot read {}", file.display()))?;

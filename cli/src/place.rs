@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 /// How a client command finds the server.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Server {
+pub(crate) struct Server {
     /// Kubeconfig file of the server.
     #[arg(long, env = "KUBECONFIG", global = true, value_name = "FILE", hide_env_values = true)]
     kubeconfig: Option<PathBuf>,
     /// Data directory of a server on this machine; its kubeconfig is used.
     #[arg(long, env = "PEAPOD_DATA_DIR", global = true, value_name = "DIR", hide_env_values = true)]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 impl Server {
     /// The data directory that was named, or the default one.
-    pub fn data_dir(&self) -> PathBuf {
+    pub(crate) fn data_dir(&self) -> PathBuf {
         self.data_dir.clone().unwrap_or_else(default_data_dir)
     }
 
@@ -25,7 +25,7 @@ impl Server {
     ///
     /// # Errors
     /// There is no such file; the message says what to do.
-    pub fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn kubeconfig(&self) -> anyhow::Result<PathBuf> {
         let of_data_dir = self.data_dir.as_ref().map(|dir| dir.join("kubeconfig"));
         let path = self.kubeconfig.clone().or(of_data_dir);
         let path = path.unwrap_or_else(|| default_data_dir().join("kubeconfig"));
@@ -38,7 +38,7 @@ impl Server {
 }
 
 /// `/var/lib/peapod` for root, else below the user's data home.
-pub fn default_data_dir() -> PathBuf {
+pub(crate) fn default_data_dir() -> PathBuf {
     let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     let user = std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
     let writable = std::fs::metadata("/var/lib").is_ok_and(|m| !m.permissions().readonly()) && is_root();

@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 
 /// `-o`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// A table with more columns.
     Wide,
     /// JSON.
@@ -18,7 +18,7 @@ pub enum Output {
 }
 
 /// Prints to standard output; a closed pipe ends the process quietly, as other tools do.
-pub fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
@@ -26,7 +26,7 @@ pub fn print(text: &str) {
 }
 
 /// An object as JSON or YAML.
-pub fn print_object(object: &Value, output: Output) -> anyhow::Result<()> {
+pub(crate) fn print_object(object: &Value, output: Output) -> anyhow::Result<()> {
     let text = match output {
         Output::Yaml => serde_saphyr::to_string(object)?,
         _ => serde_json::to_string_pretty(object)? + "\n",
@@ -36,7 +36,7 @@ pub fn print_object(object: &Value, output: Output) -> anyhow::Result<()> {
 }
 
 /// Rows under headings, in columns as kubectl sets them; headings are bold on a terminal.
-pub fn columns(headings: &[String], rows: &[Vec<String>]) -> String {
+pub(crate) fn columns(headings: &[String], rows: &[Vec<String>]) -> String {
     let width = |index: usize| {
         let cells = rows.iter().map(|row| row.get(index).map_or(0, |cell| cell.chars().count()));
         cells.chain([headings[index].chars().count()]).max().unwrap_or(0)
@@ -54,7 +54,7 @@ pub fn columns(headings: &[String], rows: &[Vec<String>]) -> String {
 }
 
 /// A `meta.k8s.io/v1 Table`, `wide` with the columns of lower priority; `namespace` puts one in front.
-pub fn of_server(table: &Value, wide: bool, namespace: bool) -> String {
+pub(crate) fn of_server(table: &Value, wide: bool, namespace: bool) -> String {
     let definitions = table["columnDefinitions"].as_array().cloned().unwrap_or_default();
     let shown: Vec<usize> =
         (0..definitions.len()).filter(|i| wide || definitions[*i]["priority"] == 0).collect();

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// `peapod apply`.
 #[derive(Args, Debug)]
-pub struct Apply {
+pub(crate) struct Apply {
     /// Manifest, directory of manifests, or - for standard input; may be given several times.
     #[arg(short, long = "filename", value_name = "FILE", required = true)]
     filename: Vec<PathBuf>,
@@ -23,7 +23,7 @@ pub struct Apply {
 }
 
 impl Apply {
-    pub async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
         let namespace = self.namespace.as_deref().unwrap_or(&client.namespace).to_string();
         let mut code = ExitCode::SUCCESS;
         for file in &self.filename {
@@ -42,7 +42,12 @@ impl Apply {
 }
 
 /// Applies one object; gives `deployment.apps/web created`, `configured` or `unchanged`.
-pub async fn apply(client: &Client, object: &Value, namespace: &str, force: bool) -> anyhow::Result<String> {
+pub(crate) async fn apply(
+    client: &Client,
+    object: &Value,
+    namespace: &str,
+    force: bool,
+) -> anyhow::Result<String> {
     let (path, called) = resource::of_object(object, namespace)?;
     let before = client.get(&path).await.ok();
     let path = format!("{path}?fieldManager=peapod&fieldValidation=Strict&force={force}");

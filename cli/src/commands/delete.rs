@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// `peapod delete`.
 #[derive(Args, Debug)]
-pub struct Delete {
+pub(crate) struct Delete {
     /// Resource type, then names.
     #[arg(required_unless_present = "filename", num_args = 1..)]
     what: Vec<String>,
@@ -22,7 +22,7 @@ pub struct Delete {
 }
 
 impl Delete {
-    pub async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
         let namespace = checked(self.namespace.as_deref().unwrap_or(&client.namespace))?;
         let mut targets = Vec::new();
         for file in &self.filename {

@@ -10,7 +10,7 @@ const AS_TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application
 
 /// `peapod get`.
 #[derive(Args, Debug)]
-pub struct Get {
+pub(crate) struct Get {
     /// Resource type: pods, deploy, svc...
     resource: String,
     /// One object instead of all.
@@ -30,7 +30,7 @@ pub struct Get {
 }
 
 impl Get {
-    pub async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
         let kind = kind(&self.resource)?;
         let namespace = checked(self.namespace.as_deref().unwrap_or(&client.namespace))?;
         let mut path = collection(kind, (!self.all_namespaces).then_some(namespace.as_str()));

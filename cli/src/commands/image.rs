@@ -15,7 +15,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// `peapod image`.
 #[derive(Subcommand, Debug)]
-pub enum Image {
+pub(crate) enum Image {
     /// Load a WebAssembly module or component as an image.
     Load {
         /// The .wasm file.
@@ -32,7 +32,7 @@ pub enum Image {
 }
 
 impl Image {
-    pub async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
         match self {
             Image::Load { file, name } => {
                 let module =

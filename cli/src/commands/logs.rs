@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 /// `peapod logs`.
 #[derive(Args, Debug)]
-pub struct Logs {
+pub(crate) struct Logs {
     /// Pod.
     pod: String,
     /// Container, where the pod has several.
@@ -34,7 +34,7 @@ pub struct Logs {
 }
 
 impl Logs {
-    pub async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
         let namespace = checked(self.namespace.as_deref().unwrap_or(&client.namespace))?;
         let mut path = format!("/api/v1/namespaces/{namespace}/pods/{}/log?", checked(&self.pod)?);
         let flags = [("follow", self.follow), ("previous", self.previous), ("timestamps", self.timestamps)];

@@ -1,11 +1,11 @@
 //! One file a verb.
 
-pub mod apply;
+pub(crate) mod apply;
 mod delete;
 mod get;
 mod image;
 mod logs;
-pub mod resource;
+pub(crate) mod resource;
 mod up;
 mod version;
 
@@ -27,7 +27,7 @@ Getting started:
 /// A lightweight orchestrator for WebAssembly that speaks the Kubernetes API.
 #[derive(Parser, Debug)]
 #[command(name = "peapod", version, arg_required_else_help = true, after_help = NEXT)]
-pub struct Peapod {
+pub(crate) struct Peapod {
     #[command(flatten)]
     server: Server,
     #[command(subcommand)]
@@ -55,7 +55,7 @@ enum Command {
 
 impl Peapod {
     /// Runs the command.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let server = &self.server;
         match self.command {
             Command::Up(up) => up.run(server),

@@ -8,7 +8,7 @@ use serde_json::Value;
 ///
 /// # Errors
 /// The server has no such resource type.
-pub fn kind(name: &str) -> anyhow::Result<&'static Kind> {
+pub(crate) fn kind(name: &str) -> anyhow::Result<&'static Kind> {
     let name = name.to_lowercase();
     let is = |kind: &&Kind| {
         let names = [&kind.plural, &kind.singular].into_iter().chain(&kind.short_names);
@@ -18,7 +18,7 @@ pub fn kind(name: &str) -> anyhow::Result<&'static Kind> {
 }
 
 /// The path of a kind's collection; every namespace where `namespace` is none.
-pub fn collection(kind: &Kind, namespace: Option<&str>) -> String {
+pub(crate) fn collection(kind: &Kind, namespace: Option<&str>) -> String {
     let root = if kind.group.is_empty() { "/api".to_string() } else { format!("/apis/{}", kind.group) };
     let place =
         namespace.filter(|_| kind.namespaced()).map(|n| format!("/namespaces/{n}")).unwrap_or_default();
@@ -29,7 +29,7 @@ pub fn collection(kind: &Kind, namespace: Option<&str>) -> String {
 ///
 /// # Errors
 /// It has no name, a name that fits no path, or is of a kind that is not served.
-pub fn of_object(object: &Value, namespace: &str) -> anyhow::Result<(String, String)> {
+pub(crate) fn of_object(object: &Value, namespace: &str) -> anyhow::Result<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
     let (api_version, kind_name) = (text(&object["apiVersion"]), text(&object["kind"]));
     let Some(kind) = kinds::of_object(&api_version, &kind_name) else {
@@ -43,13 +43,13 @@ pub fn of_object(object: &Value, namespace: &str) -> anyhow::Result<(String, Str
 }
 
 /// `pod/web`, `deployment.apps/web`.
-pub fn called(kind: &Kind, name: &str) -> String {
+pub(crate) fn called(kind: &Kind, name: &str) -> String {
     let group = if kind.group.is_empty() { String::new() } else { format!(".{}", kind.group) };
     format!("{}{group}/{name}", kind.singular)
 }
 
 /// A name that can stand in a path.
-pub fn checked(name: &str) -> anyhow::Result<String> {
+pub(crate) fn checked(name: &str) -> anyhow::Result<String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
     if name.is_empty() || name == "." || name == ".." || !name.chars().all(fits) {
         bail!("{name:?} is no name of an object");
@@ -58,7 +58,7 @@ pub fn checked(name: &str) -> anyhow::Result<String> {
 }
 
 /// Percent-encodes a query value.
-pub fn query(value: &str) -> String {
+pub(crate) fn query(value: &str) -> String {
     let keep = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     let encoded =
         value.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") });

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// `peapod up`.
 #[derive(Args, Debug)]
-pub struct Up {
+pub(crate) struct Up {
     /// Address and port of the API; port 0 picks a free one. NodePorts listen on the same address.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:6443")]
     listen: SocketAddr,
@@ -45,7 +45,7 @@ pub struct Up {
 }
 
 impl Up {
-    pub fn run(self, server: &Server) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, server: &Server) -> anyhow::Result<ExitCode> {
         let data_dir = server.data_dir();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(self.serve(&data_dir))

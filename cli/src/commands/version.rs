@@ -8,14 +8,14 @@ use std::process::ExitCode;
 
 /// `peapod version`.
 #[derive(Args, Debug)]
-pub struct Version {
+pub(crate) struct Version {
     /// How to print.
     #[arg(short, long, value_enum)]
     output: Option<Output>,
 }
 
 impl Version {
-    pub fn run(self, server: &Server) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self, server: &Server) -> anyhow::Result<ExitCode> {
         let there = server.kubeconfig().and_then(|path| Client::from_kubeconfig(&path));
         let answer = there.and_then(|client| block_on(async move { client.get("/version").await }));
         let own = env!("CARGO_PKG_VERSION");

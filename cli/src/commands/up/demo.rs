@@ -20,7 +20,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Loads each NAME.wasm of `dir` as NAME:latest. A folder that is missing is a warning.
-pub async fn load_images(plane: &ControlPlane, dir: &Path) -> anyhow::Result<()> {
+pub(crate) async fn load_images(plane: &ControlPlane, dir: &Path) -> anyhow::Result<()> {
     if !dir.is_dir() {
         eprintln!("warning: --images {}: no such folder; no image was loaded", dir.display());
         return Ok(());
@@ -44,7 +44,7 @@ pub async fn load_images(plane: &ControlPlane, dir: &Path) -> anyhow::Result<()>
 }
 
 /// Waits until the node is ready, applies every manifest and waits until what was applied is available.
-pub async fn apply(client: &Client, manifests: &[PathBuf], node_name: &str) -> anyhow::Result<()> {
+pub(crate) async fn apply(client: &Client, manifests: &[PathBuf], node_name: &str) -> anyhow::Result<()> {
     let deadline = Instant::now() + READY_TIMEOUT;
     wait(client, &format!("/api/v1/nodes/{node_name}"), &format!("node {node_name}"), deadline).await?;
     let mut applied = Vec::new();
@@ -95,7 +95,7 @@ fn is_available(object: &Value) -> bool {
 }
 
 /// What to type next: kubectl, and curl for every NodePort.
-pub async fn next_steps(client: &Client, data_dir: &Path, host: IpAddr) -> String {
+pub(crate) async fn next_steps(client: &Client, data_dir: &Path, host: IpAddr) -> String {
     let mut text =
         format!("\n  export KUBECONFIG={}\n  kubectl get pods\n", data_dir.join("kubeconfig").display());
     let services = client.get("/api/v1/services").await.unwrap_or_default();

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// A Kubernetes client that speaks HTTP/2 over `stream`.
-pub async fn client(
+pub(crate) async fn client(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> anyhow::Result<kube::Client> {
     let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
@@ -43,7 +43,7 @@ fn absolute(uri: &mut http::Uri) {
 }
 
 /// Keeps the reversed connection, on which the agent serves kubelet's paths; gives the reason when it ends.
-pub async fn keep(plane: &ControlPlane, agent: &Agent, node_name: &str) -> String {
+pub(crate) async fn keep(plane: &ControlPlane, agent: &Agent, node_name: &str) -> String {
     let (ours, theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(BUFFER_BYTES);
     plane.attach_node(node_name, ours);
     agent.serve(theirs).await;

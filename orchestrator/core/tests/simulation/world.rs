@@ -15,7 +15,7 @@ const STEPS_MAX: usize = 20_000;
 /// Snapshots back in time that a controller may still see.
 const STALENESS: usize = 6;
 
-pub struct World {
+pub(crate) struct World {
     seed: u64,
     now: Timestamp,
     past: Vec<Snapshot>,
@@ -27,7 +27,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, nodes: usize) -> World {
+    pub(crate) fn new(seed: u64, nodes: usize) -> World {
         let mut world = World {
             seed: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 1,
             now: Timestamp::from_second(1_800_000_000).unwrap(),
@@ -49,18 +49,18 @@ impl World {
         world
     }
 
-    pub fn snapshot(&self) -> &Snapshot {
+    pub(crate) fn snapshot(&self) -> &Snapshot {
         self.past.last().unwrap()
     }
 
-    pub fn value(&self, resource: &str, namespace: &str, name: &str) -> Value {
+    pub(crate) fn value(&self, resource: &str, namespace: &str, name: &str) -> Value {
         self.snapshot()
             .find(resource, namespace, name)
             .unwrap_or_else(|| panic!("no {resource} {name}"))
             .value()
     }
 
-    pub fn ready_pods(&self, namespace: &str) -> usize {
+    pub(crate) fn ready_pods(&self, namespace: &str) -> usize {
         let pods = self.snapshot().list("pods", Some(namespace));
         pods.filter(|p| p.header.ready_since.is_some() && p.header.deleted.is_none()).count()
     }
@@ -95,7 +95,7 @@ impl World {
         Key::new(&kind.resource(), namespace, object["metadata"]["name"].as_str().unwrap())
     }
 
-    pub fn create(&mut self, mut object: Value) {
+    pub(crate) fn create(&mut self, mut object: Value) {
         let key = World::key_of(&object);
         assert!(self.snapshot().get(&key).is_none(), "{key} exists");
         self.uids += 1;
@@ -105,7 +105,7 @@ impl World {
         self.commit(key, Some(object));
     }
 
-    pub fn patch(&mut self, resource: &str, namespace: &str, name: &str, patch: Value) {
+    pub(crate) fn patch(&mut self, resource: &str, namespace: &str, name: &str, patch: Value) {
         let key = Key::new(resource, namespace, name);
         let mut object = self.value(resource, namespace, name);
         let before = object["spec"].clone();
@@ -117,7 +117,7 @@ impl World {
         self.finish(key, object);
     }
 
-    pub fn apply(&mut self, object: Value) {
+    pub(crate) fn apply(&mut self, object: Value) {
         let key = World::key_of(&object);
         match self.snapshot().get(&key) {
             Some(_) => self.patch(key.resource(), key.namespace(), key.name(), object),
@@ -135,11 +135,11 @@ impl World {
         self.commit(key, (!free).then_some(object));
     }
 
-    pub fn delete(&mut self, resource: &str, namespace: &str, name: &str) {
+    pub(crate) fn delete(&mut self, resource: &str, namespace: &str, name: &str) {
         self.delete_with(resource, namespace, name, "");
     }
 
-    pub fn delete_with(&mut self, resource: &str, namespace: &str, name: &str, finalizer: &str) {
+    pub(crate) fn delete_with(&mut self, resource: &str, namespace: &str, name: &str, finalizer: &str) {
         let mut object = self.value(resource, namespace, name);
         object["metadata"]["deletionTimestamp"] = meta::time(self.now).into();
         if !finalizer.is_empty() {
@@ -150,7 +150,7 @@ impl World {
         if unbound_pod { self.commit(key, None) } else { self.finish(key, object) }
     }
 
-    pub fn silence(&mut self, node: &str) {
+    pub(crate) fn silence(&mut self, node: &str) {
         self.silent.insert(node.into());
     }
 
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// Lets time pass in steps of ten seconds, as heartbeats come.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         for _ in 0..time.as_secs().div_ceil(10) {
             self.now += Duration::from_secs(10);
             let nodes: Vec<String> =
@@ -183,12 +183,12 @@ impl World {
         }
     }
 
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.settle_while(|_| {});
     }
 
     /// Runs until nobody has anything to do; `check` holds after every step.
-    pub fn settle_while(&mut self, check: impl Fn(&World)) {
+    pub(crate) fn settle_while(&mut self, check: impl Fn(&World)) {
         for _ in 0..STEPS_MAX {
             if !self.step() {
                 return;

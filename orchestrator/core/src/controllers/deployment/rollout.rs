@@ -17,13 +17,19 @@ impl Rollout<'_> {
             _ => newest_old + 1,
         };
         match &self.new {
-            Some(set) if set.revision() != revision => {
-                let patch = json!({"metadata": {"annotations": self.annotations(revision)}});
+            Some(set) => {
+                // A rollback brings these back, so the set follows them as long as it is the newest.
+                let annotations = self.annotations(revision);
                 let key = set.object.key.clone();
-                self.turn = Some(("FoundNewReplicaSet", format!("Found new replica set {:?}", key.name())));
-                self.actions.push(Action::Patch { key, patch });
+                if set.revision() != revision {
+                    self.turn =
+                        Some(("FoundNewReplicaSet", format!("Found new replica set {:?}", key.name())));
+                }
+                if !covers(&set.value["metadata"]["annotations"], &annotations) {
+                    let patch = json!({"metadata": {"annotations": annotations}});
+                    self.actions.push(Action::Patch { key, patch });
+                }
             }
-            Some(_) => {}
             None => self.create_new_set(snapshot, revision),
         }
         if super::annotation(&self.value, REVISION) != Some(revision.to_string().as_str()) {
@@ -159,4 +165,9 @@ impl Rollout<'_> {
             }
         }
     }
+}
+
+/// Whether `map` holds every entry of `wanted`.
+fn covers(map: &Value, wanted: &Value) -> bool {
+    wanted.as_object().into_iter().flatten().all(|(name, value)| map[name] == *value)
 }
