@@ -13,12 +13,14 @@ up: build
 	./target/release/peapod up --images modules/dist --apply manifests/hello.yaml
 
 # One profile for all tests; the dependencies are optimised, the workspace is shared.
+test: export CARGO_INCREMENTAL = 0
+test: export RUST_BACKTRACE = 0
 test:
 	@mkdir -p $(LOGS)
 	bash tests/install/all.sh $(TOOLS)
 	$(CARGO) fmt --all --check
 	$(CARGO) build --workspace --all-targets --locked
-	PEAPOD_TOOLS=$(TOOLS) RUST_BACKTRACE=0 $(CARGO) test --workspace --locked --no-fail-fast
+	PEAPOD_TOOLS=$(TOOLS) $(CARGO) test --workspace --locked --no-fail-fast
 
 lint:
 	$(CARGO) fmt --all --check

@@ -65,6 +65,14 @@ fn is_pending(pod: &Object) -> bool {
     ours && pod.header.node.is_none() && pod.header.deleted.is_none()
 }
 
+fn bind(pod: &Object, node: &str) -> Vec<Action> {
+    let message = format!("Successfully assigned {}/{} to {node}", pod.namespace(), pod.name());
+    let bind = Action::Bind { key: pod.key.clone(), uid: pod.header.uid.to_string(), node: node.into() };
+    let event =
+        Action::Event { regarding: pod.key.clone(), type_: "Normal", reason: "Scheduled".into(), message };
+    vec![bind, event]
+}
+
 impl Scheduling {
     fn new(cache: Cache, door: FrontDoor, start: &Snapshot) -> Scheduling {
         let mut state = Scheduling {
@@ -116,12 +124,7 @@ impl Scheduling {
             match schedule(&view, &self.cluster, snapshot.revision()) {
                 Ok(place) => {
                     self.cluster.assume(&key, &view, &place.node);
-                    let uid = pod.header.uid.to_string();
-                    self.write(
-                        key.clone(),
-                        vec![Action::Bind { key, uid, node: place.node.to_string() }],
-                        true,
-                    );
+                    self.write(key, bind(pod, &place.node), true);
                 }
                 Err(unschedulable) => {
                     let actions = self.report(pod, unschedulable.to_string());
