@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds guests into dist: all of them, or those named. The big ones (gohello) only when named.
+# Builds guests into dist: all of them, or those named. The big ones (gohello, jshello) only when named.
 #   build.sh [NAME...]
 set -eu
 . "$(dirname "$0")/env.sh"

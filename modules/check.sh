@@ -10,9 +10,12 @@ OUT=${OUT:-$scratch}
 export OUT
 . "$(dirname "$0")/env.sh"
 
-# interface FILE: a component's world, or the sorted names of a module's imports and exports.
+# interface FILE: a component's world (which interfaces), or the sorted names of a module's imports and exports.
 interface() {
-    if "$wasm_tools" component wit "$1" 2>/dev/null; then return; fi
+    if "$wasm_tools" component wit "$1" >"$scratch/wit" 2>/dev/null; then
+        sed -n '/^world/,/^}/p' "$scratch/wit"
+        return
+    fi
     "$wasm_tools" print --skeleton "$1" |
         sed -nE 's/^ *\(import ("[^"]*" "[^"]*") \((func|memory|table|global|tag).*/import \1 \2/p
                  s/^ *\(export ("[^"]*") \((func|memory|table|global|tag).*/export \1 \2/p' | sort

