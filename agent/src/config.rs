@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults: pods in 10.244.0.0/24, Services in 10.96.0.0/12, NodePorts on 127.0.0.1, no egress but by
+    /// The defaults: pods in 10.244.0.0/16, Services in 10.96.0.0/12, NodePorts on 127.0.0.1, no egress but by
     /// annotation.
     pub fn new(node_name: impl Into<String>, data_dir: impl Into<PathBuf>) -> Config {
         let range = |a, b, bits| {
@@ -40,7 +40,7 @@ impl Config {
             data_dir: data_dir.into(),
             host_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             max_pods: None,
-            pod_cidr: range(10, 244, 24),
+            pod_cidr: range(10, 244, 16),
             service_cidrs: vec![range(10, 96, 12)],
             egress: EgressRules::none(),
             egress_annotation: true,
