@@ -13,6 +13,6 @@ apt_install python3 python3
 "$repository/tests/install/kubectl.sh" "$dir"
 "$repository/modules/toolchain.sh"
 "$repository/tests/install/third-party.sh" "$dir/images"
-for guest in gohello jshello; do
+for guest in gohello; do
     [ -s "$dir/images/$guest.wasm" ] || OUT=$dir/images "$repository/modules/build.sh" "$guest"
 done
