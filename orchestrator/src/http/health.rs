@@ -11,13 +11,14 @@ use std::fmt::Write;
 /// The Kubernetes minor version whose API is served.
 const KUBERNETES_VERSION: &str = "v1.36.0";
 /// What `/` lists.
-pub(super) const PATHS: [&str; 10] = [
+pub(super) const PATHS: [&str; 11] = [
     "/api",
     "/api/v1",
     "/apis",
     "/healthz",
     "/livez",
     "/metrics",
+    "/openapi/v2",
     "/openapi/v3",
     "/readyz",
     "/v2/",

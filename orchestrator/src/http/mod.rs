@@ -218,7 +218,7 @@ impl Api {
             "/" => Ok(answer::json(&serde_json::json!({ "paths": health::PATHS }))),
             "/version" => Ok(answer::json(&health::version())),
             "/metrics" => Ok(answer::text(self.0.metrics.text(&self.reading()))),
-            _ if path.starts_with("/openapi/v3") => self.0.openapi.answer(path, &request.headers).await,
+            _ if path.starts_with("/openapi/") => self.0.openapi.answer(path, &request.headers).await,
             _ if health::is_check(path) => Ok(health::check(&self.0, path, &request.query)),
             _ => {
                 let found = self.0.discovery.answer(path, &request.headers);

@@ -19,7 +19,12 @@ impl Descriptions {
 
     /// What the type is.
     pub fn of_type(&self, ty: &Type) -> Option<&str> {
-        self.0.get(&ty.name)?.get("description")?.as_str()
+        self.of_name(&ty.name)
+    }
+
+    /// What the type of that full name is.
+    pub fn of_name(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.get("description")?.as_str()
     }
 
     /// What the type's field is.

@@ -5,6 +5,7 @@ mod legacy;
 
 use super::accept::{not_acceptable, ranges};
 use super::answer::{self, Answer, JSON, whole};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use peapod_api::kinds::KINDS;
 use peapod_api::{Error, Kind, Subresource};
@@ -24,7 +25,7 @@ pub(crate) struct Discovery {
 }
 
 struct Document {
-    body: String,
+    body: Bytes,
     etag: String,
 }
 
@@ -34,8 +35,8 @@ impl Discovery {
         let mut aggregated = HashMap::new();
         for version in aggregated::VERSIONS {
             for path in ["/api", "/apis"] {
-                let body = aggregated::document(path, version).to_string();
-                let etag = etag(body.as_bytes());
+                let body = Bytes::from(aggregated::document(path, version).to_string());
+                let etag = etag(&body);
                 aggregated.insert((path, version), Document { body, etag });
             }
         }
@@ -81,7 +82,7 @@ pub(crate) fn hash(body: &[u8]) -> String {
 }
 
 /// 200 with the body, or 304 if the client has it already.
-pub(crate) fn tagged(body: &str, etag: &str, content_type: &str, headers: &HeaderMap) -> Answer {
+pub(crate) fn tagged(body: &Bytes, etag: &str, content_type: &str, headers: &HeaderMap) -> Answer {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let is_known =
         known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag));
@@ -90,7 +91,7 @@ pub(crate) fn tagged(body: &str, etag: &str, content_type: &str, headers: &Heade
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
         answer
     } else {
-        whole(StatusCode::OK, content_type, body.to_string())
+        whole(StatusCode::OK, content_type, body.clone())
     };
     answer::set_header(&mut answer, header::ETAG, etag);
     answer::set_header(&mut answer, header::VARY, "Accept");

@@ -40,8 +40,21 @@ fn add(schemas: &mut Map<String, Value>, descriptions: &Descriptions, ty: &Type)
     }
     schemas.insert(ty.name.clone(), schema);
     for field in &ty.fields {
-        if let Some(object) = field.kind.object() {
-            add(schemas, descriptions, object);
+        add_below(schemas, descriptions, &field.kind);
+    }
+}
+
+/// Adds what the schema of a field refers to.
+fn add_below(schemas: &mut Map<String, Value>, descriptions: &Descriptions, kind: &FieldType) {
+    match kind {
+        FieldType::List(item) | FieldType::Map(item) => add_below(schemas, descriptions, item),
+        FieldType::Object(reference) => add(schemas, descriptions, reference.get()),
+        _ => {
+            let Some((name, mut schema)) = scalar(kind) else { return };
+            if let Some(text) = descriptions.of_name(name) {
+                schema["description"] = text.into();
+            }
+            schemas.insert(name.into(), schema);
         }
     }
 }
@@ -87,29 +100,47 @@ fn property(field: &Field) -> Value {
 }
 
 fn of_type(kind: &FieldType) -> Value {
+    if let Some((name, _)) = scalar(kind) {
+        return reference(name);
+    }
     match kind {
-        FieldType::String | FieldType::Duration => json!({ "type": "string" }),
+        FieldType::String => json!({ "type": "string" }),
         FieldType::Int32 => json!({ "type": "integer", "format": "int32" }),
         FieldType::Int64 => json!({ "type": "integer", "format": "int64" }),
         FieldType::Bool => json!({ "type": "boolean" }),
         FieldType::Double => json!({ "type": "number", "format": "double" }),
         FieldType::Bytes => json!({ "type": "string", "format": "byte" }),
-        FieldType::Time | FieldType::MicroTime => json!({ "type": "string", "format": "date-time" }),
-        FieldType::Quantity => json!({ "oneOf": [{ "type": "string" }, { "type": "number" }] }),
-        FieldType::IntOrString => {
-            json!({ "format": "int-or-string", "oneOf": [{ "type": "integer" }, { "type": "string" }] })
-        }
-        FieldType::FieldsV1 | FieldType::Raw => json!({ "type": "object" }),
-        FieldType::Json
-        | FieldType::Any
-        | FieldType::SchemaOrBool
-        | FieldType::SchemaOrArray
-        | FieldType::SchemaOrStrings => json!({}),
         FieldType::Items => json!({ "type": "array", "items": { "type": "string" } }),
         FieldType::List(item) => json!({ "type": "array", "items": of_type(item) }),
         FieldType::Map(item) => json!({ "type": "object", "additionalProperties": of_type(item) }),
-        FieldType::Object(reference) => {
-            json!({ "allOf": [{ "$ref": format!("#/components/schemas/{}", reference.get().name) }] })
-        }
+        FieldType::Object(object) => reference(&object.get().name),
+        _ => json!({}),
     }
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "allOf": [{ "$ref": format!("#/components/schemas/{name}") }] })
+}
+
+/// The name and schema of a type that has a name of its own, but no fields.
+fn scalar(kind: &FieldType) -> Option<(&'static str, Value)> {
+    let time = json!({ "type": "string", "format": "date-time" });
+    let (name, schema) = match kind {
+        FieldType::Time => ("io.k8s.apimachinery.pkg.apis.meta.v1.Time", time),
+        FieldType::MicroTime => ("io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime", time),
+        FieldType::Duration => ("io.k8s.apimachinery.pkg.apis.meta.v1.Duration", json!({ "type": "string" })),
+        FieldType::FieldsV1 => ("io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1", json!({ "type": "object" })),
+        FieldType::Raw => ("io.k8s.apimachinery.pkg.runtime.RawExtension", json!({ "type": "object" })),
+        FieldType::Quantity => {
+            let schema = json!({ "oneOf": [{ "type": "string" }, { "type": "number" }] });
+            ("io.k8s.apimachinery.pkg.api.resource.Quantity", schema)
+        }
+        FieldType::IntOrString => {
+            let one_of = json!([{ "type": "integer" }, { "type": "string" }]);
+            let schema = json!({ "format": "int-or-string", "oneOf": one_of });
+            ("io.k8s.apimachinery.pkg.util.intstr.IntOrString", schema)
+        }
+        _ => return None,
+    };
+    Some((name, schema))
 }

@@ -14,7 +14,8 @@ use super::types::FieldType;
 use peapod_api::Error;
 use peapod_api::error::Reason;
 use serde_json::{Map, Value};
-use wire::Writer;
+
+pub use wire::Writer;
 
 /// The media type of such bodies.
 pub const CONTENT_TYPE: &str = "application/vnd.kubernetes.protobuf";

@@ -61,12 +61,15 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes the fields of one message.
-#[derive(Default)]
-pub(super) struct Writer(pub(super) Vec<u8>);
+#[derive(Debug, Default)]
+pub struct Writer(
+    /// What has been written.
+    pub Vec<u8>,
+);
 
 impl Writer {
     /// A number without its tag.
-    pub(super) fn varint(&mut self, mut value: u64) {
+    pub fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push((value as u8) | 0x80);
             value >>= 7;
@@ -75,19 +78,19 @@ impl Writer {
     }
 
     /// A field that holds a number.
-    pub(super) fn number(&mut self, number: u32, value: i64) {
+    pub fn number(&mut self, number: u32, value: i64) {
         self.varint(u64::from(number) << 3);
         self.varint(value.cast_unsigned());
     }
 
     /// A field that holds a floating-point number.
-    pub(super) fn double(&mut self, number: u32, value: f64) {
+    pub fn double(&mut self, number: u32, value: f64) {
         self.varint(u64::from(number) << 3 | 1);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
     /// A field that holds text, bytes or a message.
-    pub(super) fn bytes(&mut self, number: u32, value: &[u8]) {
+    pub fn bytes(&mut self, number: u32, value: &[u8]) {
         self.varint(u64::from(number) << 3 | 2);
         self.varint(value.len() as u64);
         self.0.extend_from_slice(value);
