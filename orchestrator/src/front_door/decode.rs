@@ -65,6 +65,20 @@ pub(super) fn object(
     typed(target.kind, &target.namespace, &target.name, decoded, validation)
 }
 
+/// As [`object`] for an applied configuration, which is left as its manager wrote it: what is filled in would be owned.
+pub(super) fn applied(
+    target: &Target,
+    mut decoded: Decoded,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), Error> {
+    let (kind, api_version) = (target.kind, target.kind.api_version());
+    identify(&mut decoded.value, &api_version, &kind.kind)?;
+    let ty = type_of(&api_version, &kind.kind)?;
+    let (mut config, warnings) = decode::object(ty, &api_version, &kind.kind, decoded, validation)?;
+    place(kind, &target.namespace, &target.name, &mut config)?;
+    Ok((config, warnings))
+}
+
 /// As [`object`], by the parts of the path.
 fn typed(
     kind: &Kind,

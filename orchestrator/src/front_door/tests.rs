@@ -385,6 +385,22 @@ async fn apply_creates_changes_and_defends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_owns_nothing_that_it_did_not_name() {
+    let w = world().await;
+    let options = || WriteOptions { field_manager: "one".into(), ..options() };
+    let target = || target("deployments.apps", "web");
+    let config = body(&deployment("web"));
+    let made = w.door.patch(&w.root, target(), PatchType::Apply, config, options()).await.unwrap();
+    let object = made.shown.value();
+    let fields = object["metadata"]["managedFields"][0]["fieldsV1"].to_string();
+    assert!(fields.contains("f:image"), "{fields}");
+    for filled_in in ["f:resources", "f:strategy", "f:status", "f:creationTimestamp"] {
+        assert!(!fields.contains(filled_in), "{filled_in} in {fields}");
+    }
+    assert_eq!(object["spec"]["strategy"]["type"], "RollingUpdate");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn actions_are_done_together_or_not_at_all() {
     let w = world().await;
     let web = w.create("deployments.apps", &deployment("web")).await.unwrap();

@@ -149,7 +149,7 @@ impl FrontDoor {
         if decoded.value["apiVersion"].is_null() || decoded.value["kind"].is_null() {
             return Err(Error::bad_request("apiVersion and kind must be set in an apply patch"));
         }
-        let (config, warnings) = decode::object(target, decoded, options.field_validation)?;
+        let (config, warnings) = decode::applied(target, decoded, options.field_validation)?;
         let ty = decode::type_of(&api_version, &target.kind.kind)?;
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
