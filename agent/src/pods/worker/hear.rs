@@ -19,6 +19,8 @@ use std::time::Duration;
 const REFUSED_RETRY: SignedDuration = SignedDuration::from_secs(60);
 /// First and longest delay between pulls of an image; kubelet's figures.
 const PULL_RETRY: (i64, i64) = (10, 300);
+/// Characters of an event's message; Kubernetes' limit.
+const EVENT_MESSAGE_CHARS: usize = 1024;
 
 impl Worker {
     pub(super) fn hear(&mut self, heard: Heard) {
@@ -245,11 +247,18 @@ impl Worker {
             let message = format!("Error: {}", exit.message);
             self.context.event(&self.pod, Some(name), Warning, "Failed", message);
         }
+        let failure = failure(name, &exit);
         container.end(ended(id, since, exit, now));
+        if self.seen.ending.is_some() {
+            return;
+        }
         let held = container.backoff.ready_at(now) > now;
-        if held && self.seen.ending.is_none() && step::restarts(&self.pod, name, container) {
+        let restarts = step::restarts(&self.pod, name, container);
+        if held && restarts {
             let message = format!("Back-off restarting failed container {name} in pod {}", self.pod.title());
             self.context.event(&self.pod, Some(name), Warning, "BackOff", message);
+        } else if let Some(message) = failure.filter(|_| !restarts) {
+            self.context.event(&self.pod, Some(name), Warning, "Failed", message);
         }
     }
 
@@ -281,6 +290,17 @@ impl Worker {
         }
         self.probe(name, prober);
     }
+}
+
+/// What to tell of a container that ended with an error and stays so; one that could not start was told already.
+fn failure(name: &str, exit: &Exit) -> Option<String> {
+    if exit.code == 0 || exit.reason == "StartError" {
+        return None;
+    }
+    let message = format!("Container {name} ended with exit code {} ({})", exit.code, exit.reason);
+    let said = exit.message.trim();
+    let whole = if said.is_empty() { message } else { format!("{message}: {said}") };
+    Some(whole.chars().take(EVENT_MESSAGE_CHARS).collect())
 }
 
 fn ended(id: String, started_at: Option<Timestamp>, exit: Exit, now: Timestamp) -> Ended {
