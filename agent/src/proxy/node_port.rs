@@ -94,7 +94,7 @@ async fn tell(api: &Api, port: &NodePort, failure: &str) {
     let now = Timestamp::now();
     let event = json!({
         "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "NodePortNotOpen",
-        "metadata": {"generateName": format!("{}.", port.service), "namespace": port.namespace},
+        "metadata": {"generateName": format!("{}-", port.service), "namespace": port.namespace},
         "involvedObject": {
             "apiVersion": "v1", "kind": "Service", "name": port.service, "namespace": port.namespace, "uid": port.uid,
         },
