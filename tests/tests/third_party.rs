@@ -76,3 +76,15 @@ fn flite_speaks_into_a_volume_that_is_served() {
     assert_eq!((&sound[..4], &sound[8..12]), (&b"RIFF"[..], &b"WAVE"[..]));
     assert!(sound.len() > 20_000, "{} bytes are no sentence", sound.len());
 }
+
+#[test]
+fn a_go_server_counts_in_its_one_process() {
+    let (cluster, kubectl) = start("gohello");
+    kubectl.run("wait pod/gohello --for=condition=Ready --timeout=150s").ok();
+    let at = cluster.node_port("gohello");
+    wait::until("the first answer", 30, || http::get(at, "/healthz"));
+    for number in 1..=3 {
+        let (code, body) = http::get(at, "/").unwrap();
+        assert_eq!((code, body), (200, format!("hello from gohello: request {number}\n")));
+    }
+}
