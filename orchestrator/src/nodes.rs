@@ -51,7 +51,7 @@ impl Nodes {
             tokio::select! {
                 () = stop.cancelled() => {}
                 result = nodes.serve(&node, io) => if let Err(error) = result {
-                    tracing::warn!(node, %error, "the connection of a node failed");
+                    tracing::info!(node, %error, "the connection of a node failed");
                 },
             }
         });
