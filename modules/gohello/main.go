@@ -13,12 +13,9 @@ import (
 	"net/http"
 	"os"
 	"sync/atomic"
-	"syscall"
 )
 
 func main() {
-	// Go leaves the descriptor as it is; an accept that waits would halt every goroutine.
-	syscall.SetNonblock(3, true)
 	listener, err := net.FileListener(os.NewFile(3, "listener"))
 	if err != nil {
 		log.Fatalf("no listener: does the manifest name a containerPort? (%v)", err)

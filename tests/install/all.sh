@@ -14,5 +14,6 @@ apt_install python3 python3
 "$repository/modules/toolchain.sh"
 "$repository/tests/install/third-party.sh" "$dir/images"
 for guest in gohello; do
-    [ -s "$dir/images/$guest.wasm" ] || OUT=$dir/images "$repository/modules/build.sh" "$guest"
+    newer=$(find "$repository/modules/$guest" -type f -newer "$dir/images/$guest.wasm" 2>&1)
+    [ -z "$newer" ] || OUT=$dir/images "$repository/modules/build.sh" "$guest"
 done

@@ -5,6 +5,11 @@
 //! directories, then whatever the guest opens or accepts, lowest free number first. Programs that serve expect their
 //! listener at 3 (`LISTEN_FDS` in the environment tells how many there are).
 //!
+//! A pre-opened listener does not wait: `sock_accept` answers `EAGAIN` while nobody has dialled, as wasmtime's own
+//! pre-opened listeners do, and programs poll. Go depends on that: it asks once how the descriptor is, and an accept that
+//! waits would halt all of its goroutines. What is accepted waits, unless `sock_accept` asks for the contrary. A program
+//! that wants an accept that waits clears the flag with `fd_fdstat_set_flags`.
+//!
 //! C libraries and Go find directories by asking `fd_prestat_get` from 3 upwards until it answers `EBADF`, and give up on
 //! any other error. A listener in that walk therefore answers success with a kind other than directory, which both
 //! step over.
@@ -62,7 +67,7 @@ impl Preview1Ctx {
         let mut descriptors = Descriptors::stdio();
         for port in ports {
             let listener = network.listen(SocketAddr::new(any, *port))?;
-            descriptors.insert(Descriptor::Listener { listener, nonblocking: false });
+            descriptors.insert(Descriptor::Listener { listener, nonblocking: true });
         }
         for fd in FIRST_PREOPENED..FIRST_PREOPENED + directory_count(&mut inner) {
             descriptors.insert(Descriptor::File(fd));

@@ -75,6 +75,8 @@ const RESULT: u32 = 64;
 const BUFFER: u32 = 256;
 const MEMORY_BYTES: u32 = 65536;
 const SUCCESS: i32 = Errno::Success as i32;
+/// The flag of `fd_fdstat_get` and `fd_fdstat_set_flags`.
+const NONBLOCK: u8 = 4;
 
 impl Guest {
     async fn new(network: &Arc<PodNetwork>, ports: &[u16], wasi: &mut WasiCtxBuilder) -> Guest {
@@ -131,6 +133,18 @@ impl Guest {
     async fn accept(&mut self) -> i64 {
         assert_eq!(self.call("sock_accept", &[3, 0, RESULT.into()]).await, SUCCESS);
         self.word(RESULT).into()
+    }
+
+    /// Lets accepting on the listener wait.
+    async fn wait_in_accept(&mut self) {
+        assert_eq!(self.call("fd_fdstat_set_flags", &[3, 0]).await, SUCCESS);
+    }
+
+    /// A socket's flags.
+    async fn flags(&mut self, fd: i64) -> u8 {
+        assert_eq!(self.call("fd_fdstat_get", &[fd, RESULT.into()]).await, SUCCESS);
+        assert_eq!(self.bytes(RESULT, 1), [6], "a stream socket");
+        self.bytes(RESULT + 2, 1)[0]
     }
 }
 
@@ -212,16 +226,15 @@ async fn receiving_can_peek_and_wait_for_all() {
 async fn nonblocking_sockets_answer_at_once() {
     let scene = Scene::new();
     let mut guest = scene.guest().await;
-    assert_eq!(guest.call("fd_fdstat_set_flags", &[3, 4]).await, SUCCESS);
     assert_eq!(guest.call("fd_fdstat_set_flags", &[3, 1]).await, Errno::Inval as i32);
+    assert_eq!(guest.flags(3).await, NONBLOCK);
     assert_eq!(guest.call("sock_accept", &[3, 4, RESULT.into()]).await, Errno::Again as i32);
     let _client = scene.dial(80).await;
     assert_eq!(guest.call("sock_accept", &[3, 4, RESULT.into()]).await, SUCCESS);
     let fd = i64::from(guest.word(RESULT));
     guest.iovecs(&[10]);
     assert_eq!(guest.call("fd_read", &[fd, IOVEC.into(), 1, RESULT.into()]).await, Errno::Again as i32);
-    assert_eq!(guest.call("fd_fdstat_get", &[fd, RESULT.into()]).await, SUCCESS);
-    assert_eq!(guest.bytes(RESULT, 4), [6, 0, 4, 0]);
+    assert_eq!(guest.flags(fd).await, NONBLOCK);
     // A writer that nobody reads fills the buffer and is told so.
     guest.iovecs(&[60_000]);
     let mut calls = 0;
@@ -249,6 +262,7 @@ async fn bad_pointers_are_faults() {
         assert_eq!(guest.call("fd_prestat_get", &[3, bad]).await, fault, "{bad}");
     }
     guest.iovecs(&[10]);
+    guest.wait_in_accept().await;
     assert_eq!(guest.call("sock_recv", &[fd, IOVEC.into(), 1, 0, -4, 72]).await, fault);
     assert_eq!(guest.call("sock_accept", &[3, 0, -4]).now_or_never_or_dial(&scene).await, fault);
     // An iovec that leads out, and one that wraps around.
@@ -265,6 +279,18 @@ async fn bad_pointers_are_faults() {
     guest.iovecs(&[10]);
     assert_eq!(guest.call("fd_read", &[fd, IOVEC.into(), 1, RESULT.into()]).await, SUCCESS);
     assert_eq!(guest.bytes(BUFFER, 4), b"kept");
+}
+
+#[tokio::test]
+async fn an_accept_waits_if_the_guest_wants_that_and_so_does_what_it_accepts() {
+    let scene = Scene::new();
+    let mut guest = scene.guest().await;
+    guest.wait_in_accept().await;
+    assert_eq!(guest.flags(3).await, 0);
+    let errno = guest.call("sock_accept", &[3, 0, RESULT.into()]).now_or_never_or_dial(&scene).await;
+    assert_eq!(errno, SUCCESS);
+    let fd = i64::from(guest.word(RESULT));
+    assert_eq!(guest.flags(fd).await, 0);
 }
 
 /// Accepts a connection that is dialled only once the guest waits.
@@ -424,6 +450,7 @@ async fn the_end_of_a_stream_is_a_hang_up() {
 async fn termination_ends_a_blocking_accept() {
     let scene = Scene::new();
     let mut guest = scene.guest().await;
+    guest.wait_in_accept().await;
     let network = scene.network.clone();
     let arguments = [3, 0, i64::from(RESULT)];
     let (errno, ()) = tokio::join!(guest.call("sock_accept", &arguments), async {
