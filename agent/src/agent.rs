@@ -37,6 +37,7 @@ pub struct Agent {
     stop: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
     failure: watch::Sender<Option<String>>,
+    registered: watch::Sender<bool>,
 }
 
 impl Agent {
@@ -58,6 +59,7 @@ impl Agent {
             stop: CancellationToken::new(),
             tasks: Mutex::default(),
             failure: watch::Sender::new(None),
+            registered: watch::Sender::new(false),
         };
         agent.start_tasks(&config, client)?;
         Ok(agent)
@@ -88,7 +90,7 @@ impl Agent {
             egress_annotation: config.egress_annotation,
         });
         self.supervise("events", sender);
-        self.supervise("node", node::run(api.clone(), machine, stop.clone()));
+        self.supervise("node", node::run(api.clone(), machine, self.registered.clone(), stop.clone()));
         self.supervise("proxy", proxy::run(api, self.fabric.clone(), config.host_ip, stop.clone()));
         self.supervise("pods", pods::run(context, self.pods.clone(), stop));
         Ok(())
@@ -133,6 +135,12 @@ impl Agent {
                 None => std::future::pending().await,
             }
         }
+    }
+
+    /// Resolves once the Node is in the API and says that it is ready.
+    pub async fn registered(&self) {
+        // Fails only without a sender, and `self` holds it.
+        let _ = self.registered.subscribe().wait_for(|registered| *registered).await;
     }
 
     /// Stops within a second: no new work, pods stopped, their statuses left as they are, so that the next start

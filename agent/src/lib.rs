@@ -9,6 +9,7 @@ mod config;
 mod events;
 pub mod image;
 mod kubelet;
+pub mod link;
 mod logs;
 pub mod network;
 mod node;

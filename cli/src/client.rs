@@ -20,6 +20,7 @@ pub(crate) struct Client {
     host: String,
     port: u16,
     tls: TlsConnector,
+    authority: CertificateDer<'static>,
     token: Option<String>,
     /// The namespace of the kubeconfig's context.
     pub(crate) namespace: String,
@@ -52,9 +53,15 @@ impl Client {
             host: uri.host().unwrap_or_default().trim_matches(['[', ']']).to_string(),
             port: uri.port_u16().unwrap_or(443),
             tls: tls(cluster, user)?,
+            authority: authority(cluster)?,
             token: user["token"].as_str().map(Into::into),
             namespace: context["namespace"].as_str().unwrap_or("default").into(),
         })
+    }
+
+    /// The certificate of the authority that the server is trusted by, DER.
+    pub(crate) fn authority(&self) -> &[u8] {
+        &self.authority
     }
 
     /// Sends one request. Errors: the connection, or the message of the `Status` that the server answered.
@@ -135,6 +142,13 @@ fn material(section: &Value, field: &str) -> anyhow::Result<Option<Vec<u8>>> {
         .as_str()
         .map(|path| std::fs::read(path).with_context(|| format!("cannot read {path}")))
         .transpose()
+}
+
+/// The first certificate of the cluster's authority.
+fn authority(cluster: &Value) -> anyhow::Result<CertificateDer<'static>> {
+    let pem =
+        material(cluster, "certificate-authority")?.context("the cluster has no certificate-authority")?;
+    Ok(CertificateDer::from_pem_slice(&pem)?)
 }
 
 fn tls(cluster: &Value, user: &Value) -> anyhow::Result<TlsConnector> {

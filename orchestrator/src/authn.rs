@@ -1,8 +1,10 @@
 //! Who is asking: a client certificate, a bearer token, or nobody.
 
+use crate::front_door::FrontDoor;
 use http::{HeaderMap, header};
 use peapod_api::Error;
 use peapod_api::error::Reason;
+use peapod_core::auth::bootstrap::{self, Refused};
 use peapod_core::auth::{MASTERS, NODES, User};
 use sha2::{Digest, Sha256};
 
@@ -36,12 +38,13 @@ pub(crate) enum Peer {
 /// Judges each request.
 pub(crate) struct Authenticator {
     admin_token: [u8; 32],
+    door: FrontDoor,
 }
 
 impl Authenticator {
-    /// One that takes `admin_token` for the administrator's.
-    pub(crate) fn new(admin_token: &str) -> Authenticator {
-        Authenticator { admin_token: digest(admin_token) }
+    /// One that takes `admin_token` for the administrator's and knows the join tokens behind `door`.
+    pub(crate) fn new(admin_token: &str, door: FrontDoor) -> Authenticator {
+        Authenticator { admin_token: digest(admin_token), door }
     }
 
     /// Who sent a request with these headers over a connection of `peer`. Errors: 401 for a credential that is not valid,
@@ -62,9 +65,18 @@ impl Authenticator {
 
     fn bearer(&self, authorization: &str) -> Result<User, Error> {
         let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(unauthorized());
+        }
         // Digests are compared: how long that takes tells nothing about the token.
-        let valid = scheme.eq_ignore_ascii_case("bearer") && digest(token.trim()) == self.admin_token;
-        if valid { Ok(Identity::admin().0) } else { Err(unauthorized()) }
+        if digest(token.trim()) == self.admin_token {
+            return Ok(Identity::admin().0);
+        }
+        match bootstrap::authenticate(&self.door.cache().snapshot(), token.trim(), self.door.now()) {
+            Some(Ok(user)) => Ok(user),
+            Some(Err(Refused::Expired)) => Err(Error::new(Reason::Unauthorized, "the token has expired")),
+            Some(Err(Refused::Unknown)) | None => Err(unauthorized()),
+        }
     }
 }
 
@@ -79,6 +91,8 @@ fn unauthorized() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::Cache;
+    use crate::front_door::Options;
 
     fn admin() -> User {
         User::new("kubernetes-admin", &["system:masters"])
@@ -88,9 +102,11 @@ mod tests {
         HeaderMap::from_iter([(header::AUTHORIZATION, authorization.parse().unwrap())])
     }
 
-    #[test]
-    fn each_credential_is_judged() {
-        let authenticator = Authenticator::new("secret");
+    #[tokio::test]
+    async fn each_credential_is_judged() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::open(crate::store::Sqlite::open(directory.path()).unwrap()).unwrap();
+        let authenticator = Authenticator::new("secret", FrontDoor::new(cache, Options::default()));
         let ask = |peer: &Peer, headers: &HeaderMap| authenticator.authenticate(peer, headers);
         assert_eq!(ask(&Peer::Unknown, &HeaderMap::new()).unwrap(), User::anonymous());
         assert_eq!(ask(&Peer::Unknown, &headers("Bearer secret")).unwrap(), admin());

@@ -1,5 +1,6 @@
 //! What a control plane is started with.
 
+use crate::machine;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,26 +31,52 @@ pub struct Config {
     pub node_grace: Duration,
     /// Further DNS names and addresses for the server's certificate.
     pub names: Vec<String>,
+    /// The address under which nodes and pods reach the server; none: the one that it listens on, or where it listens on
+    /// all, the machine's first that others can reach.
+    pub advertise: Option<IpAddr>,
 }
 
 impl Config {
     /// The usual settings: 127.0.0.1:6443, and Kubernetes' grace for a silent node.
     pub fn new(data_dir: impl Into<PathBuf>) -> Config {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
-        Config { data_dir: data_dir.into(), listen, node_grace: NODE_GRACE, names: Vec::new() }
+        Config {
+            data_dir: data_dir.into(),
+            listen,
+            node_grace: NODE_GRACE,
+            names: Vec::new(),
+            advertise: None,
+        }
     }
 
     /// What the server's certificate is issued for.
     pub(crate) fn server_names(&self, listen: IpAddr, first_cluster_ip: Ipv4Addr) -> Vec<String> {
         let mut names: Vec<String> = NAMES.map(Into::into).into();
         names.push(first_cluster_ip.to_string());
-        if !listen.is_unspecified() {
+        if listen.is_unspecified() {
+            names.extend(machine::addresses().iter().map(IpAddr::to_string));
+            names.extend(machine::host_name());
+        } else {
             names.push(listen.to_string());
         }
+        names.extend(self.advertise.iter().map(IpAddr::to_string));
         names.extend(self.names.iter().cloned());
         names.sort();
         names.dedup();
         names
+    }
+}
+
+impl Config {
+    /// Where the server that listens on `listening` is found by others.
+    pub(crate) fn advertised(&self, listening: SocketAddr) -> SocketAddr {
+        let own = || machine::addresses().into_iter().find(|ip| ip.is_ipv4() && !ip.is_loopback());
+        let ip = match (self.advertise, listening.ip()) {
+            (Some(ip), _) => ip,
+            (None, ip) if ip.is_unspecified() => own().unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            (None, ip) => ip,
+        };
+        SocketAddr::new(ip, listening.port())
     }
 }
 

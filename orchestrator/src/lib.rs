@@ -7,6 +7,7 @@ pub mod drivers;
 mod files;
 pub mod front_door;
 mod http;
+mod machine;
 mod metrics;
 mod nodes;
 mod pki;
@@ -23,12 +24,13 @@ use front_door::{Advertised, FrontDoor};
 use http::listener::{self, Listener, Server};
 use http::{Api, Ground};
 use nodes::Nodes;
-use pki::{Kubeconfig, Leaf, Pki};
+use pki::{Kubeconfig, Leaf, Pki, Signer};
 use registry::Registry;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tasks::{Supervisor, Tasks};
 use time::OffsetDateTime;
@@ -65,7 +67,7 @@ impl ControlPlane {
         let options = front_door::Options::default();
         let identity = Identities::open(&config, address, options.ranges.first_address())?;
         let door = FrontDoor::new(cache.clone(), options);
-        let advertised = Advertised { address };
+        let advertised = Advertised { address: config.advertised(address) };
         let made = async {
             door.bootstrap(&advertised).await?;
             door.publish_root_ca(&identity.ca_pem).await
@@ -75,8 +77,9 @@ impl ControlPlane {
 
         let (connections, drivers, supervisor) = (Tasks::default(), Tasks::default(), Supervisor::default());
         let stop = drivers.stopping().clone();
+        let effects = drivers::Effects { signer: identity.signer };
         let controllers =
-            drivers::run_controllers(cache.clone(), door.clone(), config.node_grace, stop.clone());
+            drivers::run_controllers(cache.clone(), door.clone(), effects, config.node_grace, stop.clone());
         supervisor.spawn(&drivers, "the controllers", controllers);
         let scheduler = drivers::run_scheduler(cache.clone(), door.clone(), stop);
         supervisor.spawn(&drivers, "the scheduler", scheduler);
@@ -165,6 +168,7 @@ struct Identities {
     admin_token: String,
     acceptor: tokio_rustls::TlsAcceptor,
     certificates: pki::ClientCertificates,
+    signer: Signer,
 }
 
 impl Identities {
@@ -180,7 +184,8 @@ impl Identities {
             Kubeconfig { server: config::url(address), ca_pem: pki.ca_pem(), user: ADMIN, pair: &admin_pair };
         kubeconfig.write(&config.data_dir.join("kubeconfig"))?;
         let admin_token = pki::admin_token(&config.data_dir.join("admin.token"))?;
-        Ok(Identities { ca_pem: pki.ca_pem().into(), admin_token, acceptor, certificates })
+        let (ca_pem, signer) = (pki.ca_pem().into(), Signer::new(Arc::new(pki)));
+        Ok(Identities { ca_pem, admin_token, acceptor, certificates, signer })
     }
 }
 

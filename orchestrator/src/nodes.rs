@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// While an answer is awaited, an agent that does not answer pings for so long is gone.
-const PING_EVERY: Duration = Duration::from_secs(15);
+/// While an answer is awaited the agent is pinged this often...
+const PING_EVERY: Duration = Duration::from_secs(10);
+/// ...and is gone if it does not answer within this time.
+const PONG_WITHIN: Duration = Duration::from_secs(8);
 /// How long an agent may take to begin an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -46,15 +48,18 @@ impl Nodes {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (nodes, node) = (self.clone(), node.to_string());
-        let stop = self.tasks.stopping().clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                result = nodes.serve(&node, io) => if let Err(error) = result {
-                    tracing::info!(node, %error, "the connection of a node failed");
-                },
-            }
-        });
+        self.tasks.spawn(async move { nodes.hold(&node, io).await });
+    }
+
+    /// The same, for as long as the connection lasts or until the server stops.
+    pub(crate) async fn hold<I>(&self, node: &str, io: I)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let serving = self.serve(node, io);
+        if let Some(Err(error)) = self.tasks.stopping().run_until_cancelled(serving).await {
+            tracing::info!(node, %error, "the connection of a node failed");
+        }
     }
 
     async fn serve<I>(&self, node: &str, io: I) -> hyper::Result<()>
@@ -64,6 +69,7 @@ impl Nodes {
         let (sender, connection) = http2::Builder::new(self.tasks.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PONG_WITHIN)
             .handshake(TokioIo::new(io))
             .await?;
         let id = self.enter(node, sender);

@@ -11,12 +11,18 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
+
+/// How often a connection is tried while nothing comes over it, and how long an answer may take: a link that died in
+/// silence is noticed.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PONG_WITHIN: Duration = Duration::from_secs(8);
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -29,7 +35,8 @@ where
         let (logs, pods) = (logs.clone(), pods.clone());
         async move { Ok::<_, Infallible>(answer(&logs, &pods, &request)) }
     });
-    let server = auto::Builder::new(TokioExecutor::new());
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http2().timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PONG_WITHIN);
     let serving = server.serve_connection(TokioIo::new(io), service);
     if let Some(Err(error)) = stop.run_until_cancelled(serving).await {
         tracing::debug!(error, "the connection to the control plane ended early");

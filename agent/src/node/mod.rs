@@ -8,6 +8,7 @@ use crate::api::{Api, ApiError, MERGE_PATCH, Retry, Seen};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How often the Lease is renewed; the kubelet's default.
@@ -18,12 +19,18 @@ const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/le
 
 /// Registers the node, and keeps its status true and its Lease fresh until `stop`. A Node that was deleted is made
 /// again; a status that somebody else wrote, as the control plane does with a node that was silent, is put right.
-pub(crate) async fn run(api: Api, machine: Machine, stop: CancellationToken) {
-    let keep = async { tokio::join!(keep_node(&api, &machine), keep_lease(&api, &machine.name)) };
+pub(crate) async fn run(
+    api: Api,
+    machine: Machine,
+    registered: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
+    let keep =
+        async { tokio::join!(keep_node(&api, &machine, &registered), keep_lease(&api, &machine.name)) };
     stop.run_until_cancelled(keep).await;
 }
 
-async fn keep_node(api: &Api, machine: &Machine) {
+async fn keep_node(api: &Api, machine: &Machine, registered: &watch::Sender<bool>) {
     let selector = format!("fieldSelector=metadata.name%3D{}", machine.name);
     let mut seen = std::pin::pin!(api.watch::<Value>("/api/v1/nodes".into(), selector));
     let mut retry = Retry::api();
@@ -33,7 +40,11 @@ async fn keep_node(api: &Api, machine: &Machine) {
             Seen::Applied(node) => Some(node),
             Seen::Deleted(_) => None,
         };
-        while let Err(error) = put_right(api, machine, node.as_ref()).await {
+        loop {
+            let Err(error) = put_right(api, machine, node.as_ref()).await else {
+                registered.send_replace(true);
+                break;
+            };
             if error.code == 404 || error.code == 409 {
                 break; // it went or came meanwhile: the watch tells
             }

@@ -1,11 +1,16 @@
 //! One file a verb.
 
+mod agent;
 pub(crate) mod apply;
 mod delete;
 mod get;
 mod image;
 mod logs;
+mod node;
 pub(crate) mod resource;
+mod server;
+mod signal;
+mod token;
 mod up;
 mod version;
 
@@ -38,6 +43,13 @@ pub(crate) struct Peapod {
 enum Command {
     /// Start a control plane and one node in this process.
     Up(Box<up::Up>),
+    /// Start a control plane without a node.
+    Server(server::Server),
+    /// Start a node that joins, or has joined, a control plane elsewhere.
+    Agent(Box<agent::Agent>),
+    /// Make, list and delete the tokens that machines join with.
+    #[command(subcommand)]
+    Token(token::Token),
     /// Load and list images, that is WebAssembly modules and components.
     #[command(subcommand)]
     Image(image::Image),
@@ -59,6 +71,9 @@ impl Peapod {
         let server = &self.server;
         match self.command {
             Command::Up(up) => up.run(server),
+            Command::Server(own) => own.run(server),
+            Command::Agent(agent) => agent.run(server),
+            Command::Token(token) => with_client(server, |client| token.run(client)),
             Command::Image(image) => with_client(server, |client| image.run(client)),
             Command::Apply(apply) => with_client(server, |client| apply.run(client)),
             Command::Get(get) => with_client(server, |client| get.run(client)),

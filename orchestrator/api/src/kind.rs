@@ -28,6 +28,8 @@ pub enum Subresource {
     Log,
     /// POST mints a service account's token.
     Token,
+    /// The conditions that approve or deny a certificate signing request.
+    Approval,
 }
 
 impl Subresource {
@@ -40,6 +42,7 @@ impl Subresource {
             Subresource::Eviction => "eviction",
             Subresource::Log => "log",
             Subresource::Token => "token",
+            Subresource::Approval => "approval",
         }
     }
 }

@@ -224,6 +224,26 @@ pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
             columns: vec![NAME, col("Holder", path("spec.holderIdentity")), AGE],
             ..row("coordination.k8s.io", "Lease", "leases", "lease")
         },
+        Kind {
+            scope: Scope::Cluster,
+            short_names: texts!("csr"),
+            subresources: vec![Subresource::Status, Subresource::Approval],
+            fields: texts!("spec.signerName"),
+            columns: vec![
+                NAME,
+                AGE,
+                col("SignerName", path("spec.signerName")),
+                col("Requestor", path("spec.username")),
+                col("RequestedDuration", Cell::Computed("csr.duration")),
+                col("Condition", Cell::Computed("csr.condition")),
+            ],
+            ..row(
+                "certificates.k8s.io",
+                "CertificateSigningRequest",
+                "certificatesigningrequests",
+                "certificatesigningrequest",
+            )
+        },
     ]
 });
 

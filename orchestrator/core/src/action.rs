@@ -62,6 +62,20 @@ pub enum Action {
         /// The node's name.
         node: String,
     },
+    /// Have an approved certificate signing request signed: an effect, which the driver runs and whose result it writes
+    /// into the request's status.
+    Sign {
+        /// Which request.
+        key: Key,
+        /// The request, PEM.
+        request_pem: String,
+        /// The uses of the certificate, as Kubernetes names them.
+        usages: Vec<String>,
+        /// How long it is wanted; none: as long as the authority usually gives.
+        lifetime_seconds: Option<u64>,
+        /// The request's status, to which the certificate is added.
+        status: Value,
+    },
     /// Report something about an object. Repetitions are counted, not repeated; an Event is never worth failing a write for.
     Event {
         /// What it is about.

@@ -5,6 +5,7 @@
 pub mod action;
 pub mod admission;
 pub mod auth;
+pub mod certificate;
 pub mod controllers;
 pub mod name;
 pub mod patch;

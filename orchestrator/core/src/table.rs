@@ -3,6 +3,7 @@
 
 mod age;
 mod cells;
+mod certificate;
 mod network;
 mod node;
 mod pod;

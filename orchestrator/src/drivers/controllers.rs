@@ -1,5 +1,6 @@
 //! One loop for all controllers.
 
+use super::effects::Effects;
 use super::queue::Queue;
 use super::{creations, until};
 use crate::cache::{Cache, Cursor, Guard};
@@ -20,7 +21,13 @@ const CONCURRENT: usize = 32;
 type Work = (usize, Key);
 
 /// Reconciles until `stop`. Returns only then, or when the cache has ended.
-pub async fn run(cache: Cache, door: FrontDoor, node_grace: Duration, stop: CancellationToken) {
+pub(crate) async fn run(
+    cache: Cache,
+    door: FrontDoor,
+    effects: Effects,
+    node_grace: Duration,
+    stop: CancellationToken,
+) {
     let mut queue: Queue<Work> = Queue::new();
     let mut running: JoinSet<(Work, Result<Option<Duration>, Error>)> = JoinSet::new();
     let mut changes = begin(&cache, &mut queue);
@@ -28,9 +35,9 @@ pub async fn run(cache: Cache, door: FrontDoor, node_grace: Duration, stop: Canc
         while running.len() < CONCURRENT
             && let Some(work) = queue.take()
         {
-            let (cache, door) = (cache.clone(), door.clone());
+            let (cache, door, effects) = (cache.clone(), door.clone(), effects.clone());
             running.spawn(async move {
-                let result = reconcile(&cache, &door, &work, node_grace).await;
+                let result = reconcile(&cache, &door, &effects, &work, node_grace).await;
                 (work, result)
             });
         }
@@ -72,6 +79,7 @@ fn enqueue(queue: &mut Queue<Work>, snapshot: &Snapshot, change: &Change) {
 async fn reconcile(
     cache: &Cache,
     door: &FrontDoor,
+    effects: &Effects,
     (index, key): &Work,
     node_grace: Duration,
 ) -> Result<Option<Duration>, Error> {
@@ -83,7 +91,8 @@ async fn reconcile(
         return Ok(outcome.again_after);
     }
     let user = format!("system:serviceaccount:kube-system:{}-controller", controller.name);
-    match door.act(&user, guards(&snapshot, key), outcome.actions).await {
+    let actions = outcome.actions.into_iter().map(|action| effects.run(action, context.now)).collect();
+    match door.act(&user, guards(&snapshot, key), actions).await {
         Ok(()) => Ok(outcome.again_after),
         Err(error) => {
             if error.reason() != Reason::Conflict {

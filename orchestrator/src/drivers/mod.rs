@@ -1,10 +1,12 @@
 //! Runs the controllers and the scheduler: changes in, guarded writes out. All that decides is in `peapod_core`.
 
 mod controllers;
+mod effects;
 mod queue;
 mod scheduler;
 
-pub use controllers::run as run_controllers;
+pub(crate) use controllers::run as run_controllers;
+pub(crate) use effects::Effects;
 pub use scheduler::run as run_scheduler;
 
 use peapod_core::snapshot::{Change, Snapshot};

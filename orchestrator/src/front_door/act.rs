@@ -90,7 +90,8 @@ impl Plan<'_> {
             Action::Delete { key, uid, propagation, grace_seconds } => {
                 self.delete(key, uid, *propagation, *grace_seconds)
             }
-            Action::Event { .. } => Ok(()),
+            // Effects have been run before: what they made is among the other actions.
+            Action::Event { .. } | Action::Sign { .. } => Ok(()),
         }
     }
 

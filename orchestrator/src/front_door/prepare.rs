@@ -110,6 +110,7 @@ pub(super) fn endpoint(target: &Target) -> Result<Endpoint, Error> {
     match target.subresource {
         None => Ok(Endpoint::Main),
         Some(Subresource::Status) => Ok(Endpoint::Status),
+        Some(Subresource::Approval) => Ok(Endpoint::Approval),
         Some(_) => Err(method_not_allowed()),
     }
 }

@@ -11,6 +11,7 @@ use peapod_core::auth::User;
 use peapod_core::patch::{self, Operation};
 use peapod_core::schema::decode::Decoded;
 use peapod_core::strategy::Endpoint;
+use peapod_core::strategy::certificate::stamp_requester;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -43,6 +44,7 @@ impl FrontDoor {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let named = Target { name: name.into(), ..target.clone() };
         self.admit_user(&self.cache().snapshot(), user, "create", &named)?;
+        stamp_requester(target.kind, &mut object, user);
         decode::complete(target.kind, &mut object)?;
         let mut written = self.insert(target.kind, object, &options).await?;
         written.warnings.splice(0..0, warnings);
@@ -169,7 +171,7 @@ impl FrontDoor {
                 return Err(Error::not_found(&target.kind.resource(), &target.name));
             }
             self.admit_user(&snapshot, user, "create", target)?;
-            if let Some(mut written) = self.apply_new(target, &config, &options).await? {
+            if let Some(mut written) = self.apply_new(user, target, &config, &options).await? {
                 written.warnings.splice(0..0, warnings);
                 return Ok(written);
             }
@@ -180,6 +182,7 @@ impl FrontDoor {
     /// Creates by apply; none if somebody else was quicker.
     async fn apply_new(
         &self,
+        user: &User,
         target: &Target,
         config: &Value,
         options: &WriteOptions,
@@ -193,6 +196,7 @@ impl FrontDoor {
             return Err(Error::not_found(&target.kind.resource(), &target.name));
         }
         let mut object = patch::apply::apply(ty, None, config, &operation, options.force)?;
+        stamp_requester(target.kind, &mut object, user);
         decode::complete(target.kind, &mut object)?;
         let step = match prepare::create(&moment, target.kind, object, None) {
             Err(error) if error.reason() == Reason::AlreadyExists => return Ok(None),

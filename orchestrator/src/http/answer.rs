@@ -1,11 +1,10 @@
 //! Answers: bodies, content types, errors.
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use peapod_api::Error;
 use serde_json::Value;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
@@ -37,10 +36,23 @@ pub(crate) fn text(text: impl Into<String>) -> Answer {
 
 /// 200 with a body that comes in pieces.
 pub(crate) fn stream(content_type: &str, pieces: impl Stream<Item = Bytes> + Send + 'static) -> Answer {
+    stream_that_may_break(content_type, pieces.map(Ok))
+}
+
+/// 200 with a body that comes in pieces. after an error the client sees that it is not whole.
+pub(crate) fn stream_that_may_break(
+    content_type: &str,
+    pieces: impl Stream<Item = Result<Bytes, Broken>> + Send + 'static,
+) -> Answer {
     let mut answer = warp::reply::stream(Pieces(Mutex::new(Box::pin(pieces)))).into_response();
     set_header(&mut answer, header::CONTENT_TYPE, content_type);
     answer
 }
+
+/// Why a body is not whole.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Broken(pub(crate) String);
 
 /// The `Status` of an error.
 pub(crate) fn error(error: &Error) -> Answer {
@@ -73,12 +85,12 @@ pub(crate) fn add_warnings(answer: &mut Answer, warnings: &[String]) {
 /// never taken.
 struct Pieces<S>(Mutex<S>);
 
-impl<S: Stream<Item = Bytes> + Unpin> Stream for Pieces<S> {
-    type Item = Result<Bytes, Infallible>;
+impl<S: Stream<Item = Result<Bytes, Broken>> + Unpin> Stream for Pieces<S> {
+    type Item = Result<Bytes, Broken>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let inner = self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
-        Pin::new(inner).poll_next(context).map(|piece| piece.map(Ok))
+        Pin::new(inner).poll_next(context)
     }
 }
 

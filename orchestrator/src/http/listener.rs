@@ -3,7 +3,7 @@
 use super::{Api, filter};
 use crate::authn::Peer;
 use crate::metrics::Gauge;
-use crate::pki::ClientCertificates;
+use crate::pki::{ClientCertificates, NODE_PROTOCOL};
 use crate::tasks::Tasks;
 use anyhow::Context;
 use hyper::service::Service;
@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// Connections from the network that are open at a time; others wait to be accepted.
 const CONNECTIONS_LIMIT: usize = 4096;
@@ -112,26 +113,37 @@ impl Listener {
         let handshake = tokio::time::timeout(HANDSHAKE_WITHIN, self.handshake(stream));
         let stop = self.server.tasks.stopping();
         let Some(Ok(Ok(Some(stream)))) = stop.run_until_cancelled(handshake).await else { return };
-        let peer = match stream.get_ref().1.peer_certificates() {
-            None => Peer::Unknown,
-            Some(chain) => match self.certificates.verify(chain) {
-                Ok((name, groups)) => {
-                    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-                    Peer::Known(User::new(&name, &groups))
-                }
-                Err(error) => {
-                    tracing::info!(error, "a client certificate was refused");
-                    Peer::Invalid
-                }
-            },
-        };
+        let peer = self.peer_of(&stream);
+        if stream.get_ref().1.alpn_protocol() == Some(NODE_PROTOCOL) {
+            return self.serve_node(stream, &peer).await;
+        }
         self.server.serve(stream, peer).await;
     }
 
-    async fn handshake(
-        &self,
-        mut stream: TcpStream,
-    ) -> io::Result<Option<tokio_rustls::server::TlsStream<TcpStream>>> {
+    fn peer_of(&self, stream: &TlsStream<TcpStream>) -> Peer {
+        let Some(chain) = stream.get_ref().1.peer_certificates() else { return Peer::Unknown };
+        match self.certificates.verify(chain) {
+            Ok((name, groups)) => {
+                let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+                Peer::Known(User::new(&name, &groups))
+            }
+            Err(error) => {
+                tracing::info!(error, "a client certificate was refused");
+                Peer::Invalid
+            }
+        }
+    }
+
+    /// A connection on which the server asks and the node answers, for as long as it lasts.
+    async fn serve_node(&self, stream: TlsStream<TcpStream>, peer: &Peer) {
+        let Peer::Known(user) = peer else { return };
+        match user.node() {
+            Some(node) => self.server.api.nodes().hold(node, stream).await,
+            None => tracing::info!(user = user.name, "who is no node wanted to be asked as one"),
+        }
+    }
+
+    async fn handshake(&self, mut stream: TcpStream) -> io::Result<Option<TlsStream<TcpStream>>> {
         let mut first = [0];
         if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
             stream.write_all(NOT_TLS).await?;

@@ -1,6 +1,6 @@
 //! `pods/log`: validated here, answered by the node that runs the pod.
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Broken};
 use super::query::Query;
 use crate::nodes::Nodes;
 use bytes::Bytes;
@@ -33,12 +33,32 @@ pub(crate) async fn read(
     if !response.status().is_success() {
         return Err(refusal(response.status().as_u16(), response.into_body()).await);
     }
-    Ok(answer::stream("text/plain", pieces(response.into_body(), stop)))
+    Ok(answer::stream_that_may_break("text/plain", pieces(node, response.into_body(), stop)))
 }
 
-fn pieces(body: Incoming, stop: CancellationToken) -> impl futures_util::Stream<Item = Bytes> + Send {
+/// The node's pieces. When its connection is lost in the middle, so is the answer's: what came is not all there is.
+fn pieces(
+    node: &str,
+    body: Incoming,
+    stop: CancellationToken,
+) -> impl futures_util::Stream<Item = Result<Bytes, Broken>> + Send + use<> {
+    let node = node.to_string();
     let frames = BodyStream::new(body).take_until(stop.cancelled_owned());
-    frames.filter_map(|frame| async { frame.ok()?.into_data().ok() })
+    let pieces = frames.filter_map(move |frame| {
+        let piece = match frame {
+            Ok(frame) => frame.into_data().ok().map(Ok),
+            Err(error) => {
+                tracing::info!(node, %error, "a log broke off");
+                Some(Err(Broken(format!("the connection to node {node:?} was lost"))))
+            }
+        };
+        async { piece }
+    });
+    // A connection that failed says so for ever.
+    pieces.scan(false, |over, piece| {
+        let ended = std::mem::replace(over, piece.is_err());
+        async move { (!ended).then_some(piece) }
+    })
 }
 
 /// What the node said, as a Status.

@@ -141,12 +141,13 @@ pub(crate) async fn read_body(mut body: Body, limit_bytes: usize) -> Result<Byte
 
 impl Api {
     pub(crate) fn new(ground: Ground) -> Api {
+        let authenticator = Authenticator::new(&ground.admin_token, ground.door.clone());
         Api(Arc::new(Inner {
             cache: ground.cache,
             door: ground.door,
             nodes: ground.nodes,
             registry: ground.registry,
-            authenticator: Authenticator::new(&ground.admin_token),
+            authenticator,
             discovery: Discovery::new(&ground.address),
             openapi: OpenApi::default(),
             pages: Pages::default(),
@@ -158,6 +159,10 @@ impl Api {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.0.nodes
     }
 
     async fn answer(&self, request: Request) -> Answer {

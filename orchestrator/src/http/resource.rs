@@ -137,7 +137,7 @@ async fn reads(
             return Err(method_not_allowed());
         }
         Some(Subresource::Scale) => return write::read_scale(api, target, request),
-        Some(Subresource::Status) | None => {}
+        Some(Subresource::Status | Subresource::Approval) | None => {}
     }
     let form = read::form(target.kind, request)?;
     match verb {

@@ -60,7 +60,9 @@ pub(super) fn read_scale(api: &Inner, target: &Target<'_>, request: &Request) ->
 fn check_method(verb: &str, target: &Target<'_>) -> Result<(), Error> {
     let allowed = match target.subresource {
         None => target.name.is_empty() == matches!(verb, "create" | "deletecollection"),
-        Some(Subresource::Status | Subresource::Scale) => matches!(verb, "update" | "patch"),
+        Some(Subresource::Status | Subresource::Scale | Subresource::Approval) => {
+            matches!(verb, "update" | "patch")
+        }
         Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => verb == "create",
         Some(Subresource::Log) => false,
     };

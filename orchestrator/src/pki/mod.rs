@@ -2,11 +2,13 @@
 
 mod kubeconfig;
 mod leaf;
+mod signer;
 mod tls;
 
 pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use leaf::{Leaf, Pair};
-pub(crate) use tls::{ClientCertificates, acceptor};
+pub(crate) use signer::Signer;
+pub(crate) use tls::{ClientCertificates, NODE_PROTOCOL, acceptor};
 
 use crate::files::{self, PRIVATE, PUBLIC};
 use anyhow::{Context, bail};

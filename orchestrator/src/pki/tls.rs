@@ -15,12 +15,21 @@ use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+/// What a node says in the TLS handshake (ALPN) that wants to be asked, not to ask: on this connection the server is
+/// the client of kubelet's paths.
+pub(crate) const NODE_PROTOCOL: &[u8] = b"peapod-node/1";
+
 /// The acceptor that shows `server`'s certificate, and the judge of what clients show.
 pub(crate) fn acceptor(pki: &Pki, server: &Pair) -> anyhow::Result<(TlsAcceptor, ClientCertificates)> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certificates = ClientCertificates::of(pki, provider.clone())?;
-    let chain = CertificateDer::from_pem_slice(server.certificate_pem.as_bytes());
-    let chain = vec![chain.context("the server certificate cannot be read")?];
+    let certificate = CertificateDer::from_pem_slice(server.certificate_pem.as_bytes());
+    let authority = CertificateDer::from_pem_slice(pki.ca_pem().as_bytes());
+    // The authority comes with it: a machine that joins knows its hash and nothing else.
+    let chain = vec![
+        certificate.context("the server certificate cannot be read")?,
+        authority.context("ca.crt cannot be read")?,
+    ];
     let key =
         PrivateKeyDer::from_pem_slice(server.key_pem.as_bytes()).context("the server key cannot be read")?;
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -29,7 +38,7 @@ pub(crate) fn acceptor(pki: &Pki, server: &Pair) -> anyhow::Result<(TlsAcceptor,
         .with_client_cert_verifier(Arc::new(Undecided(certificates.0.clone())))
         .with_single_cert(chain, key)
         .context("the server certificate does not fit its key")?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec(), NODE_PROTOCOL.to_vec()];
     Ok((TlsAcceptor::from(Arc::new(config)), certificates))
 }
 

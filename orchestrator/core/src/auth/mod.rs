@@ -1,8 +1,10 @@
 //! Who may do what. Default deny.
 //!
-//! `system:masters` may do everything, a node what its agent needs for itself and for its pods, everybody who is
-//! authenticated may look at discovery, health and version, and anonymous callers at health and version alone.
+//! `system:masters` may do everything, a node what its agent needs for itself and for its pods, a machine that joins may
+//! ask for a certificate, everybody who is authenticated may look at discovery, health and version, and anonymous
+//! callers at health and version alone.
 
+pub mod bootstrap;
 mod node;
 
 use crate::snapshot::Snapshot;
@@ -13,6 +15,8 @@ use peapod_api::{Error, Kind, Subresource};
 pub const MASTERS: &str = "system:masters";
 /// Members are the agents of nodes.
 pub const NODES: &str = "system:nodes";
+/// Members may join as nodes.
+pub const BOOTSTRAPPERS: &str = "system:bootstrappers";
 /// Everybody who proved who they are.
 pub const AUTHENTICATED: &str = "system:authenticated";
 /// The name of those who did not.
@@ -99,8 +103,9 @@ impl Attributes<'_> {
 
 /// Whether `user` may do that. Errors: 403 worded as Kubernetes does.
 pub fn authorize(snapshot: &Snapshot, user: &User, attributes: &Attributes<'_>) -> Result<(), Error> {
-    let allowed =
-        user.is_in(MASTERS) || user.node().is_some_and(|name| node::may(snapshot, name, attributes));
+    let allowed = user.is_in(MASTERS)
+        || user.node().is_some_and(|name| node::may(snapshot, name, attributes))
+        || bootstrap::may(snapshot, user, attributes);
     if allowed { Ok(()) } else { Err(attributes.forbidden(user)) }
 }
 

@@ -1,5 +1,6 @@
 //! The controllers, each a constant of one type, run by one driver.
 
+mod certificate;
 mod deployment;
 mod endpoints;
 mod endpointslice;
@@ -11,6 +12,7 @@ mod node_lifecycle;
 mod owned;
 mod pod_garbage;
 mod replicaset;
+mod token_cleaner;
 
 use crate::action::Outcome;
 use crate::snapshot::{Change, Snapshot};
@@ -50,4 +52,6 @@ pub static CONTROLLERS: &[Controller] = &[
     garbage::CONTROLLER,
     node_lifecycle::CONTROLLER,
     pod_garbage::CONTROLLER,
+    certificate::CONTROLLER,
+    token_cleaner::CONTROLLER,
 ];

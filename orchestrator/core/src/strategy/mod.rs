@@ -3,6 +3,7 @@
 //! A strategy resets what the caller may not set (the other half of the object, what the system counts) and says what is
 //! wrong with the result. Kinds without behaviour of their own share [`PLAIN`].
 
+pub mod certificate;
 mod data;
 pub mod deletion;
 mod deployment;
@@ -76,6 +77,7 @@ pub fn of(kind: &Kind) -> &'static Strategy {
         ("apps", "deployments") => &deployment::STRATEGY,
         ("discovery.k8s.io", "endpointslices") => &endpoints::SLICE,
         ("coordination.k8s.io", "leases") => &lease::STRATEGY,
+        ("certificates.k8s.io", _) => &certificate::STRATEGY,
         _ => &OTHERS,
     }
 }
@@ -102,6 +104,8 @@ pub enum Endpoint {
     System,
     /// The node of a pod, and the condition that says so.
     Binding,
+    /// The conditions that approve or deny a certificate signing request.
+    Approval,
 }
 
 const GENERATED_CHARACTERS: usize = 5;
@@ -152,6 +156,12 @@ pub fn prepare_update(kind: &Kind, endpoint: Endpoint, new: &mut Value, old: &Va
         Endpoint::Status => return only_status(new, old),
         // The front door has put the node and the condition into a copy of the old object.
         Endpoint::Binding => return,
+        Endpoint::Approval => {
+            let conditions = certificate::decided(&new["status"]["conditions"], &old["status"]["conditions"]);
+            new["status"] = old["status"].clone();
+            new["status"]["conditions"] = conditions;
+            return only_status(new, old);
+        }
         Endpoint::Main | Endpoint::System => {}
     }
     let strategy = of(kind);
@@ -239,7 +249,10 @@ pub fn validate_update(
 ) -> Result<Vec<String>, Error> {
     let mut findings = Findings::default();
     metadata::update(new, old, &mut findings.errors);
-    if matches!(endpoint, Endpoint::Status | Endpoint::Binding) {
+    if endpoint == Endpoint::Approval {
+        certificate::validate_decision(new, old, &mut findings.errors);
+    }
+    if matches!(endpoint, Endpoint::Status | Endpoint::Binding | Endpoint::Approval) {
         return outcome(kind, new, findings);
     }
     (of(kind).validate_update)(new, old, &mut findings);

@@ -1,6 +1,6 @@
 //! The register of computed cells, and the small ones.
 
-use super::{age, network, node, pod, workload};
+use super::{age, certificate, network, node, pod, workload};
 use jiff::Timestamp;
 use peapod_api::meta;
 use serde_json::{Map, Value};
@@ -41,6 +41,8 @@ pub(super) fn computed(name: &str, object: &Value, now: Timestamp) -> Option<Val
         "template.images" => workload::template_column(object, "image").into(),
         "spec.selector" => workload::selector(object).into(),
         "deployment.ready" => workload::deployment_ready(object).into(),
+        "csr.duration" => certificate::duration(object).into(),
+        "csr.condition" => certificate::condition(object).into(),
         _ => return None,
     })
 }

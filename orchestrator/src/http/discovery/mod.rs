@@ -126,7 +126,9 @@ fn subresource(kind: &Kind, sub: Subresource) -> ([String; 3], &'static [&'stati
     let is =
         |group: &str, version: &str, kind: &str| [group.to_string(), version.to_string(), kind.to_string()];
     match sub {
-        Subresource::Status => (is(&kind.group, &kind.version, &kind.kind), &["get", "patch", "update"]),
+        Subresource::Status | Subresource::Approval => {
+            (is(&kind.group, &kind.version, &kind.kind), &["get", "patch", "update"])
+        }
         Subresource::Scale => (is("autoscaling", "v1", "Scale"), &["get", "patch", "update"]),
         Subresource::Binding => (is("", "v1", "Binding"), &["create"]),
         Subresource::Eviction => (is("policy", "v1", "Eviction"), &["create"]),

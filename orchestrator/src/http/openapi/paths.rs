@@ -26,13 +26,15 @@ pub(super) fn of(kind: &Kind) -> Vec<(String, Value)> {
     }
     for sub in &kind.subresources {
         let operations: &[(&str, &str)] = match sub {
-            Subresource::Status | Subresource::Scale => &[("get", "get"), ("put", "put"), ("patch", "patch")],
+            Subresource::Status | Subresource::Scale | Subresource::Approval => {
+                &[("get", "get"), ("put", "put"), ("patch", "patch")]
+            }
             Subresource::Binding | Subresource::Eviction | Subresource::Token => &[("post", "post")],
             Subresource::Log => &[("get", "get")],
         };
         let value = match sub {
             // These take and give other kinds, which have no document of their own.
-            Subresource::Status | Subresource::Log => path(kind, operations, true),
+            Subresource::Status | Subresource::Approval | Subresource::Log => path(kind, operations, true),
             _ => json!({}),
         };
         paths.push((format!("{item}/{}", sub.name()), value));

@@ -1,0 +1,29 @@
+//! The agent's link to a control plane in another process: joining it, proving who one is, and the connections, all of
+//! which the agent opens.
+//!
+//! [`join`] turns a token into an [`Identity`]; a [`Dialer`] opens connections with it; [`client`] is the Kubernetes
+//! client over them, and [`serve`] keeps one open on which the roles are reversed.
+
+mod address;
+mod client;
+mod clock;
+mod dial;
+mod identity;
+mod join;
+mod renew;
+mod serve;
+mod trust;
+
+pub use address::{CaHash, JoinToken, ServerUrl};
+pub use client::{client, over};
+pub use clock::ServerClock;
+pub use dial::{DialError, Dialer, NodeStream};
+pub use identity::Identity;
+pub use join::{JoinError, JoinRequest, first_contact, join};
+pub use renew::keep_certificate;
+pub use serve::serve;
+
+/// ALPN of ordinary requests to the API.
+pub const API_PROTOCOL: &[u8] = b"h2";
+/// ALPN of the connection on which the server asks and this agent answers kubelet's paths.
+pub const NODE_PROTOCOL: &[u8] = b"peapod-node/1";

@@ -1,0 +1,132 @@
+use super::node::{NodeArgs, lock};
+use super::signal::signal;
+use crate::place;
+use crate::table::print;
+use anyhow::{Context, bail};
+use clap::Args;
+use peapod_agent::link::{self, CaHash, Dialer, Identity, JoinRequest, JoinToken, ServerUrl};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// `peapod agent`.
+#[derive(Args, Debug)]
+pub(crate) struct Agent {
+    /// Where the server is; a node that has joined remembers it.
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// Token to join with, as `peapod token create` prints it; not needed by a node that has joined.
+    #[arg(long, value_name = "ID.SECRET", env = "PEAPOD_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Hash of the server's certificate authority, as `peapod token create` prints it.
+    #[arg(long, value_name = "sha256:HEX")]
+    ca_hash: Option<String>,
+    /// The node's address, on which NodePorts listen; by default the one that reaches the server.
+    #[arg(long, value_name = "ADDR")]
+    node_ip: Option<IpAddr>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl Agent {
+    pub(crate) fn run(self, place: &place::Server) -> anyhow::Result<ExitCode> {
+        let dir = place.data_dir().join("agent");
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve(&dir))
+    }
+
+    async fn serve(self, dir: &Path) -> anyhow::Result<ExitCode> {
+        let mut stop = std::pin::pin!(signal()?);
+        let _lock = lock(dir)?;
+        let pki = dir.join("pki");
+        let (identity, dialer) = tokio::select! {
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
+            joined = self.connect(&pki) => joined?,
+        };
+        let name = identity.node_name().to_string();
+        let mut config = self.node.config(&name, dir.to_path_buf())?;
+        config.host_ip = self.node_ip.or(dialer.local_ip()).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let client = link::client(dialer.clone());
+        let agent = tokio::select! {
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
+            agent = peapod_agent::Agent::start(config, client.clone()) => agent?,
+        };
+        print(&format!("node: {name} at {} (data in {})\n", dialer.server(), dir.display()));
+        let failure = tokio::select! {
+            () = &mut stop => None,
+            reason = agent.failed() => Some(reason),
+            () = link::serve(&agent, &dialer) => None,
+            () = link::keep_certificate(identity, &dialer, client) => None,
+            () = say_ready(&agent, &name) => None,
+        };
+        agent.shutdown().await;
+        match failure {
+            Some(reason) => bail!("{reason}"),
+            None => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    /// The identity that is kept, or that of a node that joins now, and a server that answers it.
+    async fn connect(&self, dir: &Path) -> anyhow::Result<(Identity, Arc<Dialer>)> {
+        let server: Option<ServerUrl> = parsed("--server", self.server.as_deref())?;
+        let token: Option<JoinToken> = parsed("--token", self.token.as_deref())?;
+        let ca_hash: Option<CaHash> = parsed("--ca-hash", self.ca_hash.as_deref())?;
+        let mut identity = match Identity::load(dir)? {
+            Some(identity) => identity,
+            None => {
+                let missing = |what| {
+                    format!(
+                        "this machine has not joined yet: {what} is needed; `peapod token create` prints the whole line"
+                    )
+                };
+                let request = JoinRequest {
+                    server: server.clone().with_context(|| missing("--server"))?,
+                    token: token.with_context(|| missing("--token"))?,
+                    ca_hash: ca_hash.with_context(|| missing("--ca-hash"))?,
+                    node_name: self.node.name()?,
+                    dir: dir.to_path_buf(),
+                };
+                let identity = link::join(&request, &say).await?;
+                print(&format!("joined {} as {}\n", request.server, request.node_name));
+                identity
+            }
+        };
+        self.check(&identity, ca_hash)?;
+        let dialer = Dialer::of_node(server.map_or_else(|| identity.server(), Ok)?, &identity);
+        let dialer = Arc::new(dialer.map_err(anyhow::Error::msg)?);
+        link::first_contact(&dialer, &identity, &say).await?;
+        identity.move_to(dialer.server())?;
+        Ok((identity, dialer))
+    }
+
+    /// What is given besides must not contradict what is kept.
+    fn check(&self, identity: &Identity, ca_hash: Option<CaHash>) -> anyhow::Result<()> {
+        let (dir, kept) = (identity.dir().display(), identity.node_name());
+        if let Some(name) = self.node.node_name.as_deref().filter(|name| *name != kept) {
+            bail!("{dir} belongs to the node {kept:?}: use another --data-dir for {name:?}");
+        }
+        match (ca_hash, identity.authority_hash()) {
+            (Some(given), Some(own)) if given != own => bail!(
+                "{dir} belongs to a node of another cluster ({own}): use another --data-dir, or remove it to join anew"
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn parsed<T: FromStr<Err = String>>(flag: &str, text: Option<&str>) -> anyhow::Result<Option<T>> {
+    text.map(|text| text.parse().map_err(|why| anyhow::anyhow!("{flag}: {why}"))).transpose()
+}
+
+fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Says `ready` once the Node is; goes on for ever.
+async fn say_ready(agent: &peapod_agent::Agent, name: &str) {
+    agent.registered().await;
+    print(&format!("ready {name}\n"));
+    std::future::pending().await
+}
