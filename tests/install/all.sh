@@ -14,6 +14,8 @@ apt_install python3 python3
 "$repository/modules/toolchain.sh"
 "$repository/tests/install/third-party.sh" "$dir/images"
 for guest in gohello; do
-    newer=$(find "$repository/modules/$guest" -type f -newer "$dir/images/$guest.wasm" 2>&1)
-    [ -z "$newer" ] || OUT=$dir/images "$repository/modules/build.sh" "$guest"
+    built=$dir/images/$guest.wasm
+    if ! [ -s "$built" ] || [ -n "$(find "$repository/modules/$guest" -type f -newer "$built")" ]; then
+        OUT=$dir/images "$repository/modules/build.sh" "$guest"
+    fi
 done
