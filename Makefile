@@ -33,4 +33,5 @@ modules:
 	bash modules/build.sh
 
 bench: build
+	$(CARGO) build --release --locked -p peapod -p peapod-orchestrator -p peapod-tests --examples
 	RUST_BACKTRACE=0 bash tests/bench.sh

@@ -1,21 +1,30 @@
 #!/usr/bin/env bash
-# A CPU burner limited to 500m beside hello under a fixed load: how much does hello's p99 rise? Median of five.
+# A CPU burner limited to 500m beside hello under a fixed load of a fifth of its capacity: how much does hello's p99 rise?
+# And what does a native burner of the same size outside of the process do? Medians of five, taken in turn.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
-peapod=${PEAPOD:-$root/target/release/peapod}
-dir=$(mktemp -d)
-unset RUST_BACKTRACE
-trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
-"$peapod" up --listen 127.0.0.1:0 --data-dir "$dir/data" --images "$root/modules/dist" \
-  --apply "$root/manifests/hello.yaml" >"$dir/out" 2>"$dir/err" &
-until grep -q '^ready ' "$dir/out"; do sleep .05; done
-url=$(sed -n 's/.*curl \(http[^ ]*\).*/\1/p' "$dir/out" | head -1)
-peak=$(wrk -t1 -c32 -d5s "$url/" | awk '/Requests\/sec/ {print $2}')
+. "$(dirname "$0")/hello.sh"
+example fixed_rate
+peak=$(throughput "$url")
+rate=$(awk "BEGIN {print $peak/5}")
 echo "capacity: $peak requests/s; the load is a fifth of it"
-p99() { python3 "$root/tests/bench/fixed_rate.py" "$url" "$(awk "BEGIN {print $peak/5}")" 5; }
-median() { sort -n | awk '{v[NR]=$1} END {print v[int((NR+1)/2)]}'; }
-for _ in 1 2 3 4 5; do p99; done >"$dir/alone"
-"$peapod" apply --data-dir "$dir/data" -f "$root/manifests/burner.yaml"
-for _ in 1 2 3 4 5; do p99; done >"$dir/beside"
-a=$(median <"$dir/alone"); b=$(median <"$dir/beside")
-echo "p99 alone $a ms, beside the burner $b ms: ratio $(awk "BEGIN {printf \"%.2f\", $b/$a}") (goal: at most 1.5)"
+p99() { "$release/examples/fixed_rate" "${url#http://}" "$rate" "${SECONDS_EACH:-5}"; }
+native_burner() { exec python3 -c '
+import time
+while True:
+    end = time.monotonic() + .05
+    while time.monotonic() < end: pass
+    time.sleep(.05)'; }
+for _ in 1 2 3 4 5; do
+  p99 >>"$dir/alone"
+  "$peapod" apply --data-dir "$dir/data" -f "$root/manifests/burner.yaml" >/dev/null
+  sleep 1
+  p99 >>"$dir/beside"
+  "$peapod" delete --data-dir "$dir/data" -f "$root/manifests/burner.yaml" >/dev/null
+  sleep 1
+  native_burner & burner=$!
+  p99 >>"$dir/native"
+  kill $burner
+done
+alone=$(median <"$dir/alone") beside=$(median <"$dir/beside") native=$(median <"$dir/native")
+echo "p99 alone $alone ms; beside a native burner $native ms: ratio $(ratio "$native" "$alone")"
+echo "beside the burner pod $beside ms: ratio $(ratio "$beside" "$alone") (goal: at most 1.5)"

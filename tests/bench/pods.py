@@ -4,6 +4,7 @@ import time
 from cluster import Cluster, milliseconds
 
 COUNT = 200
+LIVES_SECONDS = 0.1  # of a container that crashes: running is seen before
 PODS = "/api/v1/namespaces/default/pods"
 
 
@@ -45,7 +46,7 @@ with Cluster() as cluster:
     times = []
     for index in range(50):
         name = f"crash-{index}"
-        api.call("POST", PODS, pod(name, "crasher", args=["exit", "1", "0"]))
+        api.call("POST", PODS, pod(name, "crasher", args=[str(LIVES_SECONDS)]))
         crashed = None
         for event in events:
             if event["object"]["metadata"]["name"] != name:

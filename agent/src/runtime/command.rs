@@ -1,10 +1,11 @@
 //! Commands: programs that run once, from `_start` or `wasi:cli/run` to their exit.
 
 use super::container::Life;
-use super::cpu::Metered;
 use super::exit::Exit;
 use super::guest::{ComponentGuest, ModuleGuest};
+use super::lanes::Laned;
 use super::program::Code;
+use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{InstancePre, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
@@ -13,8 +14,8 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 const DRAIN_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Runs the command until it ends, by itself or because it must.
-pub(super) async fn run(life: &Life) -> Exit {
-    let running = Metered::new(Box::pin(execute(life)), life.cpu.clone(), life.ticker.clone());
+pub(super) async fn run(life: &Arc<Life>) -> Exit {
+    let running = Laned::new(Box::pin(execute(life.clone())), life.lanes.clone());
     let memory = life.nursery.memory.clone();
     // Dropping `running` unwinds the guest: it yields at every slice, so this is never far away.
     tokio::select! {
@@ -26,17 +27,17 @@ pub(super) async fn run(life: &Life) -> Exit {
     }
 }
 
-async fn execute(life: &Life) -> Exit {
+async fn execute(life: Arc<Life>) -> Exit {
     match life.program.code() {
         Code::Module(pre, listening) => {
             let ports = if *listening { &life.ports[..] } else { &[] };
             match life.nursery.module(pre.module().engine(), ports) {
-                Ok(store) => run_module(life, store, pre).await,
+                Ok(store) => run_module(&life, store, pre).await,
                 Err(message) => Exit::not_started(message),
             }
         }
         Code::Command(pre) => match life.nursery.component(pre.engine()) {
-            Ok(store) => run_component(life, store, pre).await,
+            Ok(store) => run_component(&life, store, pre).await,
             Err(message) => Exit::not_started(message),
         },
         Code::Handler(_) => Exit::not_started("an HTTP handler is not a command"),

@@ -3,10 +3,12 @@
 use super::cpu::CpuAccount;
 use super::exit::Exit;
 use super::guest::{Mount, Nursery};
+use super::lanes::Lanes;
 use super::limits::MemoryAccount;
 use super::program::{Code, Program};
 use super::stdio::LogSink;
 use super::ticker::Ticker;
+use super::workers::Executors;
 use super::{command, serve};
 use crate::network::PodNetwork;
 use std::sync::Arc;
@@ -132,8 +134,7 @@ pub(super) struct Life {
     pub(super) name: String,
     pub(super) nursery: Nursery,
     pub(super) ports: Vec<u16>,
-    pub(super) cpu: Arc<CpuAccount>,
-    pub(super) ticker: Arc<Ticker>,
+    pub(super) lanes: Arc<Lanes>,
     pub(super) stop: CancellationToken,
     pub(super) kill: CancellationToken,
     pub(super) state: watch::Sender<State>,
@@ -152,7 +153,7 @@ pub(super) fn start(
     ticker: Arc<Ticker>,
     shutdown: &CancellationToken,
     tracker: &TaskTracker,
-    executor: &tokio::runtime::Handle,
+    executors: &Executors,
 ) -> Container {
     let (sender, state) = watch::channel(State::Starting);
     let memory = MemoryAccount::new(spec.memory_limit_bytes);
@@ -182,13 +183,17 @@ pub(super) fn start(
             network: spec.network,
         },
         ports: spec.ports,
-        cpu: spec.cpu,
-        ticker,
+        lanes: Arc::new(Lanes {
+            cpu: spec.cpu,
+            ticker,
+            batch: executors.batch.clone(),
+            away: TaskTracker::new(),
+        }),
         stop,
         kill,
         state: sender,
     };
-    tracker.spawn_on(live(life), executor);
+    tracker.spawn_on(live(life), &executors.interactive);
     container
 }
 
@@ -209,6 +214,8 @@ async fn live(life: Life) {
         tracing::error!(container = life.name, "the runtime panicked while it ran this container");
         Exit::trapped("the runtime failed while it ran this container")
     });
+    // Only then are its sockets and its memory free for the next one.
+    life.lanes.empty().await;
     tracing::debug!(container = life.name, ?exit, "ended");
     life.state.send_replace(State::Ended(exit));
 }

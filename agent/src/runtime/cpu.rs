@@ -4,13 +4,9 @@
 //! it used (waiting costs nothing). The limit is the kernel's CFS quota in user space: each period of 100 ms grants
 //! `limit / 1000` of a core's time, unused time is not saved up, overdrawn time is paid back in the next periods.
 
-use super::ticker::{Slice, Ticker};
 use parking_lot::Mutex;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Length of one accounting period, as the kernel's `cpu.cfs_period_us` default.
@@ -65,7 +61,12 @@ impl CpuAccount {
         }
     }
 
-    fn charge(&self, now: Instant, spent: Duration) {
+    /// Whether there is a limit at all.
+    pub(super) fn is_limited(&self) -> bool {
+        self.quota.is_some()
+    }
+
+    pub(super) fn charge(&self, now: Instant, spent: Duration) {
         let nanos = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
         self.used_nanos.fetch_add(nanos, Relaxed);
         if let Some(quota) = &self.quota {
@@ -74,11 +75,11 @@ impl CpuAccount {
     }
 
     /// `None` when guests may run now, else when to ask again.
-    fn blocked_until(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn blocked_until(&self, now: Instant) -> Option<Instant> {
         self.quota.as_ref()?.lock().blocked_until(now)
     }
 
-    fn note_throttled(&self, waited: Duration) {
+    pub(super) fn note_throttled(&self, waited: Duration) {
         self.throttled_periods.fetch_add(1, Relaxed);
         self.throttled_nanos.fetch_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
@@ -123,59 +124,6 @@ impl Quota {
         }
         let periods = self.balance_nanos.unsigned_abs() / self.grant_nanos.unsigned_abs().max(1) + 1;
         Some(self.period_start + PERIOD * u32::try_from(periods).unwrap_or(u32::MAX))
-    }
-}
-
-/// Runs a guest's future on an account: charges each poll, and waits (without holding a worker) while the account is
-/// overdrawn. It also tells the ticker that a guest is running, which is what makes time slices end.
-pub(super) struct Metered<F> {
-    inner: F,
-    account: Arc<CpuAccount>,
-    ticker: Arc<Ticker>,
-    throttle: Option<Throttle>,
-}
-
-struct Throttle {
-    since: Instant,
-    until: Pin<Box<tokio::time::Sleep>>,
-}
-
-impl<F: Future + Unpin> Metered<F> {
-    pub(super) fn new(inner: F, account: Arc<CpuAccount>, ticker: Arc<Ticker>) -> Metered<F> {
-        Metered { inner, account, ticker, throttle: None }
-    }
-
-    /// Ready once the account lets guests run.
-    fn poll_unthrottled(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if let Some(throttle) = &mut self.throttle {
-                if throttle.until.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                self.account.note_throttled(throttle.since.elapsed());
-                self.throttle = None;
-            }
-            let now = now.max(Instant::now());
-            let Some(until) = self.account.blocked_until(now) else { return Poll::Ready(()) };
-            let until = Box::pin(tokio::time::sleep_until(until.into()));
-            self.throttle = Some(Throttle { since: now, until });
-        }
-    }
-}
-
-impl<F: Future + Unpin> Future for Metered<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.get_mut();
-        if this.account.quota.is_some() && this.poll_unthrottled(Instant::now(), cx).is_pending() {
-            return Poll::Pending;
-        }
-        let slice = Slice::begin(&this.ticker);
-        let outcome = Pin::new(&mut this.inner).poll(cx);
-        let (now, spent) = slice.end();
-        this.account.charge(now, spent);
-        outcome
     }
 }
 

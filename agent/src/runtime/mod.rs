@@ -11,12 +11,15 @@ mod cpu;
 mod engine;
 mod exit;
 mod guest;
+mod lanes;
 mod limits;
+mod metered;
 mod program;
 mod request;
 mod serve;
 mod stdio;
 mod ticker;
+mod workers;
 
 pub use classify::{MAX_FUNCTION_BYTES, MAX_MODULE_BYTES, NotAProgram, World};
 pub use container::{Container, ContainerSpec};
@@ -34,27 +37,17 @@ use anyhow::Context;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-use ticker::{Ticker, TickerThread};
+use ticker::Ticker;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Threads for guests' file operations, which block.
-const MAX_BLOCKING_THREADS: usize = 64;
-/// Polls after which a worker looks for timers and sockets: a guest's slice is a poll, so a higher number would delay
-/// its neighbours.
-const EVENT_INTERVAL: u32 = 4;
-/// Polls after which a worker looks at the queue of tasks woken from other threads.
-const GLOBAL_QUEUE_INTERVAL: u32 = 2;
-/// How long shutdown waits for worker threads.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
+use workers::{Executors, Workers};
 
 /// What the runtime is made with.
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
     /// Where compiled code is kept. Private to this agent: made with mode 0700.
     pub cache_dir: PathBuf,
-    /// Worker threads for guests; `None` is one for each core.
+    /// Worker threads in each lane; `None` is one for each core.
     pub workers: Option<usize>,
     /// Instances that can be alive at once; `None` is what `vm.max_map_count` carries.
     pub max_instances: Option<u32>,
@@ -74,8 +67,8 @@ pub struct Runtime {
     ticker: Arc<Ticker>,
     shutdown: CancellationToken,
     containers: TaskTracker,
-    executor: tokio::runtime::Handle,
-    threads: Mutex<Option<(tokio::runtime::Runtime, TickerThread)>>,
+    executors: Executors,
+    workers: Mutex<Option<Workers>>,
 }
 
 impl Runtime {
@@ -91,24 +84,16 @@ impl Runtime {
         let (ticker, ticker_thread) = Ticker::start(engines.all()).context("cannot start a thread")?;
         let programs = program::Programs::new(engines, &config.cache_dir)
             .with_context(|| format!("cannot keep compiled code in {}", config.cache_dir.display()))?;
-        let workers = config.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(workers.unwrap_or(1).max(1))
-            .max_blocking_threads(MAX_BLOCKING_THREADS)
-            .event_interval(EVENT_INTERVAL)
-            .global_queue_interval(GLOBAL_QUEUE_INTERVAL)
-            .thread_name("guest")
-            .enable_all()
-            .build()
-            .context("cannot start the guests' threads")?;
+        let workers =
+            Workers::start(config.workers, ticker_thread).context("cannot start the guests' threads")?;
         Ok(Runtime {
             programs,
             max_instances,
             ticker,
             shutdown: CancellationToken::new(),
             containers: TaskTracker::new(),
-            executor: runtime.handle().clone(),
-            threads: Mutex::new(Some((runtime, ticker_thread))),
+            executors: workers.executors(),
+            workers: Mutex::new(Some(workers)),
         })
     }
 
@@ -128,12 +113,19 @@ impl Runtime {
 
     /// Starts a container. What goes wrong is told by its exit.
     pub fn start(&self, program: Arc<Program>, spec: ContainerSpec) -> Container {
-        container::start(program, spec, self.ticker.clone(), &self.shutdown, &self.containers, &self.executor)
+        container::start(
+            program,
+            spec,
+            self.ticker.clone(),
+            &self.shutdown,
+            &self.containers,
+            &self.executors,
+        )
     }
 
     /// The executor of guests, for work that belongs to them.
     pub fn executor(&self) -> &tokio::runtime::Handle {
-        &self.executor
+        &self.executors.interactive
     }
 
     /// Interrupts every container and ends the threads.
@@ -141,13 +133,9 @@ impl Runtime {
         self.shutdown.cancel();
         self.containers.close();
         self.containers.wait().await;
-        let threads = self.threads.lock().take();
-        if let Some((runtime, ticker)) = threads {
-            let ended = tokio::task::spawn_blocking(move || {
-                runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
-                drop(ticker);
-            });
-            let _ = ended.await;
+        let workers = self.workers.lock().take();
+        if let Some(workers) = workers {
+            let _ = tokio::task::spawn_blocking(move || workers.shutdown()).await;
         }
     }
 }
@@ -155,8 +143,8 @@ impl Runtime {
 impl Drop for Runtime {
     fn drop(&mut self) {
         self.shutdown.cancel();
-        if let Some((runtime, _ticker)) = self.threads.get_mut().take() {
-            runtime.shutdown_background();
+        if let Some(workers) = self.workers.get_mut().take() {
+            workers.abandon();
         }
     }
 }

@@ -8,6 +8,7 @@ use super::exit;
 use super::guest::{ComponentGuest, Linkers, ModuleGuest};
 use crate::image::{ImageError, ResolvedImage, SingleFlight};
 use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -16,8 +17,8 @@ use wasmtime::{Engine, InstancePre, Module};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
-/// Programs compiled at the same time.
-const MAX_COMPILATIONS: usize = 2;
+/// Images larger than this are compiled one after another, so that small ones never wait behind several of them.
+const LARGE_IMAGE_BYTES: u64 = 1 << 20;
 /// How many missing imports are looked for.
 const MAX_MISSING: usize = 32;
 /// What a preview-1 program imports if it serves connections.
@@ -70,7 +71,19 @@ pub(super) struct Programs {
     shared: Arc<Shared>,
     loaded: Mutex<HashMap<String, Weak<Program>>>,
     flights: SingleFlight,
-    compilations: tokio::sync::Semaphore,
+    compilations: Compilations,
+}
+
+/// Turns at the compiler: one for large images and one for all others.
+struct Compilations {
+    large: tokio::sync::Semaphore,
+    small: tokio::sync::Semaphore,
+}
+
+impl Compilations {
+    fn turns(&self, size_bytes: u64) -> &tokio::sync::Semaphore {
+        if size_bytes > LARGE_IMAGE_BYTES { &self.large } else { &self.small }
+    }
 }
 
 struct Shared {
@@ -89,7 +102,10 @@ impl Programs {
             shared: Arc::new(Shared { engines, pooled, on_demand, cache }),
             loaded: Mutex::default(),
             flights: SingleFlight::default(),
-            compilations: tokio::sync::Semaphore::new(MAX_COMPILATIONS),
+            compilations: Compilations {
+                large: tokio::sync::Semaphore::new(1),
+                small: tokio::sync::Semaphore::new(1),
+            },
         })
     }
 
@@ -102,16 +118,28 @@ impl Programs {
         if let Some(program) = self.find(&image.digest) {
             return Ok(program);
         }
-        let _permit = self.compilations.acquire().await;
-        let (shared, image) = (self.shared.clone(), image.clone());
-        let program = tokio::task::spawn_blocking(move || shared.load(&image))
-            .await
-            .map_err(|error| refused(format!("loading the program failed: {error}")))??;
+        let program = match self.blocking(image, Shared::cached).await? {
+            Some(program) => program,
+            None => {
+                let _turn = self.compilations.turns(image.size_bytes).acquire().await;
+                self.blocking(image, Shared::compiled).await?
+            }
+        };
         let program = Arc::new(program);
         let mut loaded = self.loaded.lock();
         loaded.retain(|_, program| program.strong_count() > 0);
         loaded.insert(program.digest.clone(), Arc::downgrade(&program));
         Ok(program)
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        image: &ResolvedImage,
+        work: fn(&Shared, &ResolvedImage) -> Result<T, ImageError>,
+    ) -> Result<T, ImageError> {
+        let (shared, image) = (self.shared.clone(), image.clone());
+        let worked = tokio::task::spawn_blocking(move || work(&shared, &image)).await;
+        worked.map_err(|error| refused(format!("loading the program failed: {error}")))?
     }
 
     fn find(&self, digest: &str) -> Option<Arc<Program>> {
@@ -136,23 +164,23 @@ enum Loaded {
 }
 
 impl Shared {
-    fn load(&self, image: &ResolvedImage) -> Result<Program, ImageError> {
-        let bytes = std::fs::read(&image.path)
-            .map_err(|error| refused(format!("cannot read the image {}: {error}", image.digest)))?;
-        let binary = classify::to_binary(&bytes)?;
-        let outline = classify::classify(&binary)?;
-        let cached = self.cache.find(&image.digest);
-        let loaded = cached.and_then(|path| {
-            self.map(&path, outline.world)
-                .inspect_err(|error| tracing::warn!(%error, "cached code cannot be loaded: compiling again"))
-                .ok()
-        });
-        let (loaded, linkers) = match loaded {
-            Some(loaded) => loaded,
-            None => self.compile(&image.digest, &binary, outline.world)?,
-        };
-        let code = link(&loaded, linkers, &outline)?;
-        Ok(Program { digest: image.digest.clone(), code })
+    /// The program from the cache, if its code is there and fits.
+    fn cached(&self, image: &ResolvedImage) -> Result<Option<Program>, ImageError> {
+        let (_, outline) = read(image)?;
+        let Some(path) = self.cache.find(&image.digest) else { return Ok(None) };
+        match self.map(&path, outline.world) {
+            Ok((loaded, linkers)) => program(image, &loaded, linkers, &outline).map(Some),
+            Err(error) => {
+                tracing::warn!(%error, "cached code cannot be loaded: compiling again");
+                Ok(None)
+            }
+        }
+    }
+
+    fn compiled(&self, image: &ResolvedImage) -> Result<Program, ImageError> {
+        let (binary, outline) = read(image)?;
+        let (loaded, linkers) = self.compile(&image.digest, &binary, outline.world)?;
+        program(image, &loaded, linkers, &outline)
     }
 
     fn compile(&self, digest: &str, binary: &[u8], world: World) -> Result<(Loaded, &Linkers), ImageError> {
@@ -185,6 +213,27 @@ impl Shared {
         }
         Ok((load(&self.engines.on_demand, path, world)?, &self.on_demand))
     }
+}
+
+fn read(image: &ResolvedImage) -> Result<(Vec<u8>, Outline), ImageError> {
+    let bytes = std::fs::read(&image.path)
+        .map_err(|error| refused(format!("cannot read the image {}: {error}", image.digest)))?;
+    let converted = match classify::to_binary(&bytes)? {
+        Cow::Owned(binary) => Some(binary),
+        Cow::Borrowed(_) => None,
+    };
+    let binary = converted.unwrap_or(bytes);
+    let outline = classify::classify(&binary)?;
+    Ok((binary, outline))
+}
+
+fn program(
+    image: &ResolvedImage,
+    loaded: &Loaded,
+    linkers: &Linkers,
+    outline: &Outline,
+) -> Result<Program, ImageError> {
+    Ok(Program { digest: image.digest.clone(), code: link(loaded, linkers, outline)? })
 }
 
 /// Maps a file of compiled code.

@@ -1,12 +1,12 @@
 //! One HTTP request and its instance.
 //!
 //! The guest runs inside the connection's task: until it has given the response's head, and then whenever the body is
-//! read, so that nothing is handed between threads and a slow reader slows the guest. What the guest does after the
+//! read, so that nothing is handed between threads (unless it computes for long) and a slow reader slows the guest. What the guest does after the
 //! response has been sent, or after the client has gone away, goes on in a task of its own until its deadline.
 
-use super::cpu::Metered;
 use super::exit;
 use super::guest::ComponentGuest;
+use super::lanes::Laned;
 use super::serve::{Response, Server};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -129,7 +129,7 @@ struct InFlight {
     server: Arc<Server>,
     line: RequestLine,
     /// `None` once it has ended.
-    run: Option<(Metered<Run>, OwnedSemaphorePermit)>,
+    run: Option<(Laned<Run>, OwnedSemaphorePermit)>,
 }
 
 impl InFlight {
@@ -142,8 +142,7 @@ impl InFlight {
         let mut in_flight = InFlight { server, line, run: None };
         match in_flight.prepare(request) {
             Ok((run, receiver)) => {
-                let life = &in_flight.server.life;
-                let run = Metered::new(run, life.cpu.clone(), life.ticker.clone());
+                let run = Laned::new(run, in_flight.server.life.lanes.clone());
                 in_flight.run = Some((run, permit));
                 Ok((in_flight, receiver))
             }

@@ -10,6 +10,7 @@ use super::*;
 use crate::network::{Connection, Fabric, FabricConfig, PodIdentity, PodNetwork};
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// A runtime, a pod's network and a place for images.
 struct Bench {
