@@ -116,13 +116,15 @@ impl Agent {
         &self.fabric
     }
 
-    /// Serves kubelet's paths (`/containerLogs`, `/healthz`, `/metrics`, `/pods`) over HTTP/1.1 or HTTP/2 on `io`, until the peer closes it
+    /// Serves kubelet's paths (`/containerLogs`, `/healthz`, `/metrics`, `/pods`) and pod traffic over HTTP/1.1 or HTTP/2 on `io`, until the peer closes it
     /// or the agent stops.
     pub async fn serve<IO>(&self, io: IO)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        kubelet::serve(io, self.logs.clone(), self.pods.clone(), self.stop.clone()).await;
+        let ground =
+            kubelet::Ground { logs: self.logs.clone(), pods: self.pods.clone(), fabric: self.fabric.clone() };
+        kubelet::serve(io, ground, self.stop.clone()).await;
     }
 
     /// Resolves, with the reason, when a task of the agent has ended unasked.

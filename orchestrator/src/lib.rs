@@ -12,6 +12,7 @@ mod metrics;
 mod nodes;
 mod pki;
 mod registry;
+mod relay;
 pub mod store;
 mod tasks;
 
@@ -26,6 +27,7 @@ use http::{Api, Ground};
 use nodes::Nodes;
 use pki::{Kubeconfig, Leaf, Pki, Signer};
 use registry::Registry;
+use relay::Relay;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
@@ -48,6 +50,7 @@ pub struct ControlPlane {
     cache: Cache,
     server: Server,
     nodes: Nodes,
+    relay: Relay,
     registry: Registry,
     connections: Tasks,
     drivers: Tasks,
@@ -95,7 +98,9 @@ impl ControlPlane {
             stop: connections.stopping().clone(),
         });
         let server = Server::new(api, connections.clone());
-        let listener = Listener::new(tcp, identity.acceptor, identity.certificates, server.clone());
+        let relay = Relay::new(nodes.clone(), connections.clone());
+        let listener =
+            Listener::new(tcp, identity.acceptor, identity.certificates, server.clone(), relay.clone());
         supervisor.spawn(&connections, "the listener", listener.run());
         let kubeconfig_path = config.data_dir.join("kubeconfig");
         Ok(ControlPlane {
@@ -104,6 +109,7 @@ impl ControlPlane {
             cache,
             server,
             nodes,
+            relay,
             registry,
             connections,
             drivers,
@@ -135,6 +141,12 @@ impl ControlPlane {
     /// A connection inside this process: the API over HTTP/1.1 or HTTP/2, everything done as `identity`.
     pub fn connect(&self, identity: Identity) -> DuplexStream {
         self.server.connect(identity.0)
+    }
+
+    /// Opens connections inside this process on which `node` asks for pod traffic to other nodes, relayed.
+    pub fn pod_relay(&self, node: &str) -> impl Fn() -> DuplexStream + Send + Sync + 'static {
+        let (relay, node) = (self.relay.clone(), node.to_string());
+        move || relay.connect(&node)
     }
 
     /// Takes over a connection that the agent of `node` has opened, on which this server asks and the agent answers

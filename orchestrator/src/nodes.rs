@@ -3,13 +3,15 @@
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body_util::Empty;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use peapod_api::Error;
 use peapod_api::error::Reason;
+use peapod_api::pod_traffic::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +21,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// ...and is gone if it does not answer within this time.
 const PONG_WITHIN: Duration = Duration::from_secs(8);
+/// Streams that were let go and of which something may still arrive.
+const LET_GO: usize = 1024;
 /// How long an agent may take to begin an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-type Sender = SendRequest<Empty<Bytes>>;
+type Body = UnsyncBoxBody<Bytes, hyper::Error>;
+type Sender = SendRequest<Body>;
 
 /// Who is connected. Clones are the same.
 #[derive(Clone)]
@@ -68,6 +73,10 @@ impl Nodes {
     {
         let (sender, connection) = http2::Builder::new(self.tasks.clone())
             .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES)
+            .max_concurrent_reset_streams(LET_GO)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN)
             .handshake(TokioIo::new(io))
@@ -101,16 +110,22 @@ impl Nodes {
 
     /// Asks `node` for `path_and_query`. Errors: 503 if it is not connected or does not answer.
     pub(crate) async fn get(&self, node: &str, path_and_query: &str) -> Result<Response<Incoming>, Error> {
+        let request = Request::builder().method(Method::GET).uri(format!("http://{node}{path_and_query}"));
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = request.body(body).map_err(|error| {
+            tracing::error!(%error, path_and_query, "a path for a node is no URI");
+            Error::internal("the request cannot be passed on to the node")
+        })?;
+        self.ask(node, request).await
+    }
+
+    /// Asks `node` this. Errors: 503 if it is not connected or does not answer.
+    pub(crate) async fn ask(&self, node: &str, request: Request<Body>) -> Result<Response<Incoming>, Error> {
         let sender = self.connections.lock().get(node).map(|connection| connection.sender.clone());
         let mut sender = sender.ok_or_else(|| {
             unavailable(format!(
                 "node {node:?} is not connected: its agent has no connection open to this server"
             ))
-        })?;
-        let request = Request::builder().method(Method::GET).uri(format!("http://{node}{path_and_query}"));
-        let request = request.body(Empty::new()).map_err(|error| {
-            tracing::error!(%error, path_and_query, "a path for a node is no URI");
-            Error::internal("the request cannot be passed on to the node")
         })?;
         match tokio::time::timeout(ANSWER_WITHIN, sender.send_request(request)).await {
             Ok(Ok(response)) => Ok(response),

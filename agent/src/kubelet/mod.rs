@@ -1,9 +1,10 @@
-//! Kubelet's own paths, served over any byte stream.
+//! Kubelet's own paths and the pod traffic of other nodes, served over any byte stream.
 
 mod metrics;
 mod query;
 
 use crate::logs::{self, Directory};
+use crate::network::{Asker, Fabric, PodService};
 use crate::pods::Registry;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -13,6 +14,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use peapod_api::pod_traffic::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES, STREAMS_PER_NODE};
 use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
@@ -24,19 +26,48 @@ use tokio_util::sync::CancellationToken;
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PONG_WITHIN: Duration = Duration::from_secs(8);
 
+/// Requests of the server at a time: it relays for many nodes.
+const STREAMS: u32 = 16 * STREAMS_PER_NODE;
+
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Answers requests on `io` (HTTP/1.1 or HTTP/2) until the peer closes it or `stop`.
-pub(crate) async fn serve<IO>(io: IO, logs: Directory, pods: Registry, stop: CancellationToken)
+/// What the paths are about.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) logs: Directory,
+    pub(crate) pods: Registry,
+    pub(crate) fabric: Fabric,
+}
+
+/// Answers the server's requests on `io` (HTTP/1.1 or HTTP/2) until it closes it or `stop`.
+pub(crate) async fn serve<IO>(io: IO, ground: Ground, stop: CancellationToken)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |request| {
-        let (logs, pods) = (logs.clone(), pods.clone());
-        async move { Ok::<_, Infallible>(answer(&logs, &pods, &request)) }
+    let traffic = PodService::new(ground.fabric.clone(), Asker::Server);
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let (ground, traffic) = (ground.clone(), traffic.clone());
+        async move {
+            Ok::<_, Infallible>(match PodService::concerns(&request) {
+                true => {
+                    traffic.answer(request).await.map(|body| body.map_err(io::Error::from).boxed_unsync())
+                }
+                false => answer(&ground.logs, &ground.pods, &request),
+            })
+        }
     });
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PONG_WITHIN);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES)
+        .max_concurrent_streams(STREAMS)
+        // Streams that end early are the ordinary case of pod traffic, not a sign of malice.
+        .max_local_error_reset_streams(None)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PONG_WITHIN);
     let serving = server.serve_connection(TokioIo::new(io), service);
     if let Some(Err(error)) = stop.run_until_cancelled(serving).await {
         tracing::debug!(error, "the connection to the control plane ended early");

@@ -57,6 +57,11 @@ impl End {
         }
     }
 
+    /// Reads no more: what the peer writes from now on fails.
+    pub(crate) fn leave(&self) {
+        self.incoming().leave();
+    }
+
     /// Tears the connection down: both sides see a reset.
     pub fn reset(&self) {
         self.outgoing().reset();

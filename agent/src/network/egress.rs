@@ -22,6 +22,17 @@ impl Cidr {
         (prefix_bits <= width(address)).then_some(Cidr { network: address, prefix_bits })
     }
 
+    /// The lowest address of the range.
+    pub fn first(&self) -> IpAddr {
+        let shift = u32::from(width(self.network) - self.prefix_bits);
+        let kept =
+            bits(self.network).checked_shr(shift).and_then(|kept| kept.checked_shl(shift)).unwrap_or(0);
+        match self.network {
+            IpAddr::V4(_) => IpAddr::from((kept as u32).to_be_bytes()),
+            IpAddr::V6(_) => IpAddr::from(kept.to_be_bytes()),
+        }
+    }
+
     /// Whether `address` lies in the range. An IPv4-mapped IPv6 address is its IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -5,6 +5,7 @@ use super::connection::{Connection, Ends, connection};
 use super::egress::{Cidr, Gateway, HostGateway};
 use super::pod::{PodIdentity, PodNetwork};
 use super::ports::EPHEMERAL_PORTS;
+use super::remote::{CallError, NodeTable, Peers, Remote, RemoteNode, RemoteStream};
 use super::tables::{Protocol, Tables};
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
@@ -13,6 +14,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Weak};
+
+/// Nodes that are tried for one connection to a Service.
+const NODES_TRIED: usize = 3;
 
 /// What the fabric is told at start.
 #[derive(Clone)]
@@ -46,6 +50,7 @@ pub struct Fabric(Arc<FabricState>);
 pub(crate) struct FabricState {
     pub(crate) config: FabricConfig,
     pub(crate) tables: ArcSwap<Tables>,
+    pub(crate) remote: Remote,
     pods: RwLock<HashMap<IpAddr, Weak<PodNetwork>>>,
     host_port: AtomicU16,
 }
@@ -54,7 +59,19 @@ pub(crate) struct FabricState {
 pub(crate) enum Route {
     /// To a pod of this node.
     Pod { pod: Arc<PodNetwork>, address: SocketAddr },
+    /// To a pod of another node.
+    Remote { node: Arc<RemoteNode>, address: SocketAddr },
     /// Out of the cluster, which has been allowed.
+    Outside(SocketAddr),
+}
+
+/// What a stream's destination turned out to be.
+pub(crate) enum Reached {
+    /// A pod of this node.
+    Pod { pod: Arc<PodNetwork>, address: SocketAddr },
+    /// A pod of another node, with the stream that leads there.
+    Remote { stream: RemoteStream, dialer: SocketAddr, address: SocketAddr },
+    /// Something out of the cluster, which has been allowed.
     Outside(SocketAddr),
 }
 
@@ -64,6 +81,7 @@ impl Fabric {
         Fabric(Arc::new(FabricState {
             config,
             tables: ArcSwap::from_pointee(Tables::new()),
+            remote: Remote::default(),
             pods: RwLock::default(),
             host_port: AtomicU16::new(*EPHEMERAL_PORTS.start()),
         }))
@@ -84,6 +102,24 @@ impl Fabric {
     /// The tables in force.
     pub fn tables(&self) -> Arc<Tables> {
         self.0.tables.load_full()
+    }
+
+    /// The nodes from now on; open connections stay as they are.
+    pub fn set_nodes(&self, nodes: Arc<NodeTable>) {
+        self.0.remote.table.store(nodes);
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> Arc<NodeTable> {
+        self.0.remote.table.load_full()
+    }
+
+    /// From now on other nodes are reached by `peers`; the first call counts.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, on which the work is done.
+    pub fn reach_by(&self, peers: Arc<dyn Peers>) {
+        self.0.remote.reach_by(peers);
     }
 
     /// The pod that has this address.
@@ -113,15 +149,18 @@ impl FabricState {
     /// Whether an address is a pod's or a Service's.
     pub(crate) fn is_of_cluster(&self, ip: IpAddr) -> bool {
         self.config.cluster_cidrs.iter().any(|range| range.contains(ip))
+            || self.remote.table.load().node_of(ip).is_some()
             || self.tables.load().is_service_address(ip)
     }
 
-    /// The one decision: where `to` leads for `from`, a pod, or for the host.
+    /// The one decision: where `to` leads for `from`, a pod, or for the host. Of a Service's endpoints those on the
+    /// nodes `passed` are passed over.
     pub(crate) fn route(
         &self,
         from: Option<&Arc<PodNetwork>>,
         to: SocketAddr,
         protocol: Protocol,
+        passed: &[Arc<RemoteNode>],
     ) -> Result<Route, NetworkError> {
         if to.port() == 0 {
             return Err(NetworkError::ConnectionRefused);
@@ -139,10 +178,16 @@ impl FabricState {
             return self.route_to_address(from, to, false);
         };
         let picked = service.pick(client).ok_or(NetworkError::ConnectionRefused)?;
-        // The tables learn that a pod ends a moment after the pod does.
-        let stays = |endpoint: &SocketAddr| service.vouched || !self.is_leaving(endpoint.ip());
-        let other = || service.endpoints.iter().copied().find(|endpoint| stays(endpoint));
-        let endpoint = if stays(&picked) { picked } else { other().unwrap_or(picked) };
+        // The tables learn that a pod ends, or its node, a moment after it does.
+        let nodes = self.remote.table.load();
+        let is_passed = |ip| nodes.node_of(ip).is_some_and(|node| passed.contains(node));
+        let stays = |endpoint: &SocketAddr| {
+            service.vouched || !self.is_leaving(endpoint.ip()) && !is_passed(endpoint.ip())
+        };
+        let endpoint = service.from(picked).find(|endpoint| stays(endpoint)).unwrap_or(picked);
+        if is_passed(endpoint.ip()) {
+            return Err(NetworkError::HostUnreachable);
+        }
         self.route_to_address(from, endpoint, service.vouched)
     }
 
@@ -150,7 +195,7 @@ impl FabricState {
     fn is_leaving(&self, ip: IpAddr) -> bool {
         match self.pod(ip) {
             Some(pod) => pod.has_stopped_listening(),
-            None => self.is_of_cluster(ip),
+            None => self.is_of_cluster(ip) && self.remote.table.load().node_of(ip).is_none(),
         }
     }
 
@@ -170,6 +215,9 @@ impl FabricState {
         if let Some(pod) = from.filter(|pod| pod.ip() == to.ip()).cloned().or_else(|| self.pod(to.ip())) {
             return Ok(Route::Pod { pod, address: to });
         }
+        if let Some(node) = self.remote.table.load().node_of(to.ip()) {
+            return Ok(Route::Remote { node: node.clone(), address: to });
+        }
         if vouched && from.is_some() {
             return Ok(Route::Outside(to));
         }
@@ -184,17 +232,65 @@ impl FabricState {
     }
 
     async fn dial(&self, to: SocketAddr) -> Result<Connection, NetworkError> {
-        let Route::Pod { pod, address } = self.route(None, to, Protocol::Tcp)? else {
-            return Err(NetworkError::HostUnreachable);
-        };
-        let backlog = pod.backlog(address).ok_or(NetworkError::ConnectionRefused)?;
-        let dialer = SocketAddr::new(self.config.host_ip, self.next_host_port());
-        let listener_budget = Some(pod.budget());
-        drop(pod);
-        let ends = Ends { dialer, dialled: to, listener: address, dialer_budget: None, listener_budget };
-        let (near, dialled) = connection(ends, None);
-        backlog.offer(dialled).await?;
-        Ok(near)
+        let port = self.next_host_port();
+        // Other nodes know this one by the range of its pods.
+        let gateway = self.remote.table.load().gateway().unwrap_or(self.config.host_ip);
+        match self.reach(None, to, || Ok(SocketAddr::new(gateway, port))).await? {
+            Reached::Pod { pod, address } => {
+                let backlog = pod.backlog(address).ok_or(NetworkError::ConnectionRefused)?;
+                let dialer = SocketAddr::new(self.config.host_ip, port);
+                let listener_budget = Some(pod.budget());
+                drop(pod);
+                let ends =
+                    Ends { dialer, dialled: to, listener: address, dialer_budget: None, listener_budget };
+                let (near, dialled) = connection(ends, None);
+                backlog.offer(dialled).await?;
+                Ok(near)
+            }
+            Reached::Remote { stream, dialer, address } => {
+                let ends = Ends {
+                    dialer,
+                    dialled: to,
+                    listener: address,
+                    dialer_budget: None,
+                    listener_budget: None,
+                };
+                let (near, far) = connection(ends, None);
+                stream.carry(far.accept(None));
+                Ok(near)
+            }
+            Reached::Outside(_) => Err(NetworkError::HostUnreachable),
+        }
+    }
+
+    /// Follows `to` as [`FabricState::route`] does and opens the stream if it leads to another node. When that node
+    /// cannot be reached, the Service's endpoints on other nodes are tried. `dialer` is asked for the source.
+    pub(crate) async fn reach(
+        &self,
+        from: Option<&Arc<PodNetwork>>,
+        to: SocketAddr,
+        dialer: impl Fn() -> Result<SocketAddr, NetworkError>,
+    ) -> Result<Reached, NetworkError> {
+        let mut passed = Vec::new();
+        loop {
+            let (node, address) = match self.route(from, to, Protocol::Tcp, &passed)? {
+                Route::Pod { pod, address } => return Ok(Reached::Pod { pod, address }),
+                Route::Outside(address) => return Ok(Reached::Outside(address)),
+                Route::Remote { node, address } => (node, address),
+            };
+            let dialer = dialer()?;
+            match self.remote.open(&node, dialer, address).await {
+                Ok(stream) => return Ok(Reached::Remote { stream, dialer, address }),
+                Err(CallError::Refused(error)) => return Err(error),
+                Err(CallError::Unreachable(why)) => {
+                    tracing::debug!(node = node.name, %address, why, "a node was not reached");
+                    if passed.len() + 1 == NODES_TRIED {
+                        return Err(NetworkError::HostUnreachable);
+                    }
+                    passed.push(node);
+                }
+            }
+        }
     }
 
     fn next_host_port(&self) -> u16 {

@@ -14,6 +14,7 @@ mod pipe;
 mod pod;
 mod ports;
 pub mod preview1;
+mod remote;
 mod resolve;
 mod tables;
 mod udp;
@@ -29,5 +30,9 @@ pub use fabric::{Fabric, FabricConfig};
 pub use listener::{BACKLOG_DEFAULT, BACKLOG_LIMIT, Listener};
 pub(crate) use pipe::BUFFER_BYTES;
 pub use pod::{PodIdentity, PodNetwork, SOCKETS_PER_POD, Seat};
+pub use remote::{
+    Answered, Asker, Call, CallError, Channel, Feed, NodeTable, Peers, PodBody, PodService, RemoteNode,
+    Transport, opened, serve_pods,
+};
 pub use tables::{Affinity, Protocol, ServicePort, Tables};
 pub use udp::{DATAGRAM_BYTES, Datagram, UdpSocket};

@@ -3,7 +3,7 @@
 use super::NetworkError;
 use super::connection::{Connection, Ends, connection};
 use super::egress::{EgressRules, connect_outside, is_public_enough};
-use super::fabric::{FabricState, Route, loopback_for};
+use super::fabric::{FabricState, Reached, loopback_for};
 use super::listener::{BACKLOG_DEFAULT, Backlog, Listener};
 use super::pipe::Budget;
 use super::ports::PortTable;
@@ -373,10 +373,10 @@ impl Seat {
     /// Connects, from the bound address if there is one. The socket is gone when that fails.
     pub async fn connect(self, to: SocketAddr) -> Result<Connection, NetworkError> {
         let pod = self.pod.clone();
-        let route = pod.fabric.route(Some(&pod), to, Protocol::Tcp)?;
+        let reached = pod.fabric.reach(Some(&pod), to, || self.source(to)).await?;
         let budgets = |far: Option<&Arc<PodNetwork>>| (Some(pod.budget()), far.map(|far| far.budget()));
-        match route {
-            Route::Pod { pod: far, address } => {
+        match reached {
+            Reached::Pod { pod: far, address } => {
                 let dialer = self.source(to)?;
                 let backlog = far.backlog(address).ok_or(NetworkError::ConnectionRefused)?;
                 let (dialer_budget, listener_budget) = budgets(Some(&far));
@@ -385,7 +385,14 @@ impl Seat {
                 backlog.offer(dialled).await?;
                 Ok(near)
             }
-            Route::Outside(address) => {
+            Reached::Remote { stream, dialer, address } => {
+                let (dialer_budget, listener_budget) = budgets(None);
+                let ends = Ends { dialer, dialled: to, listener: address, dialer_budget, listener_budget };
+                let (near, far) = connection(ends, Some(self.connected()));
+                stream.carry(far.accept(None));
+                Ok(near)
+            }
+            Reached::Outside(address) => {
                 // The gateway has both families, the pod need not.
                 let dialer =
                     self.source(to).unwrap_or_else(|_| SocketAddr::new(unspecified_like(to.ip()), 0));

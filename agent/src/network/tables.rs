@@ -52,6 +52,13 @@ impl ServicePort {
         self
     }
 
+    /// All endpoints, beginning with `picked` and going on from there.
+    pub(crate) fn from(&self, picked: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+        let at = self.endpoints.iter().position(|endpoint| *endpoint == picked).unwrap_or(0);
+        let (before, after) = self.endpoints.split_at(at.min(self.endpoints.len()));
+        after.iter().chain(before).copied()
+    }
+
     /// The endpoint for the next connection of `client`; `None` when there is none.
     pub fn pick(&self, client: IpAddr) -> Option<SocketAddr> {
         match self.affinity {

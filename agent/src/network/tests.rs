@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod egress;
+mod nodes;
 mod services;
 mod streams;
 

@@ -42,7 +42,7 @@ struct Mail {
 pub(crate) struct Mailbox(Mutex<Mail>);
 
 impl Mailbox {
-    fn deliver(&self, datagram: Datagram) {
+    pub(crate) fn deliver(&self, datagram: Datagram) {
         let reader = {
             let mut mail = self.0.lock();
             let queued_bytes = mail.queued_bytes + datagram.bytes.len();
@@ -149,6 +149,10 @@ impl UdpSocket {
                 }
                 Ok(())
             }
+            Route::Remote { node, address } => {
+                self.seat.pod().fabric().remote.send(&node, address, Datagram { bytes, from });
+                Ok(())
+            }
             // The rules allow it, but only streams pass the gateway.
             Route::Outside(_) => Err(NetworkError::NotSupported),
         }
@@ -160,10 +164,10 @@ impl UdpSocket {
         let known =
             self.connection.lock().translated.iter().find(|(_, service)| *service == to).map(|flow| flow.0);
         if let Some(endpoint) = known.and_then(|endpoint| pod.fabric().endpoint_of(to, endpoint)) {
-            return pod.fabric().route(Some(pod), endpoint, Protocol::Udp);
+            return pod.fabric().route(Some(pod), endpoint, Protocol::Udp, &[]);
         }
-        let route = pod.fabric().route(Some(pod), to, Protocol::Udp)?;
-        if let Route::Pod { address, .. } = &route
+        let route = pod.fabric().route(Some(pod), to, Protocol::Udp, &[])?;
+        if let Route::Pod { address, .. } | Route::Remote { address, .. } = &route
             && !to.ip().is_unspecified()
             && *address != to
         {

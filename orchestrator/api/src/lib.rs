@@ -9,6 +9,7 @@ pub mod kinds;
 pub mod meta;
 pub mod object;
 pub mod pod;
+pub mod pod_traffic;
 pub mod quantity;
 pub mod selector;
 

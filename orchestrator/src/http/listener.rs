@@ -4,12 +4,14 @@ use super::{Api, filter};
 use crate::authn::Peer;
 use crate::metrics::Gauge;
 use crate::pki::{ClientCertificates, NODE_PROTOCOL};
+use crate::relay::Relay;
 use crate::tasks::Tasks;
 use anyhow::Context;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use peapod_api::pod_traffic;
 use peapod_core::auth::User;
 use std::convert::Infallible;
 use std::io;
@@ -52,6 +54,7 @@ pub(crate) struct Listener {
     tls: TlsAcceptor,
     certificates: ClientCertificates,
     server: Server,
+    relay: Relay,
 }
 
 /// Serves connections of any kind. Clones are the same.
@@ -80,8 +83,9 @@ impl Listener {
         tls: TlsAcceptor,
         certificates: ClientCertificates,
         server: Server,
+        relay: Relay,
     ) -> Listener {
-        Listener { tcp, tls, certificates, server }
+        Listener { tcp, tls, certificates, server, relay }
     }
 
     /// Accepts until the tasks are told to stop.
@@ -114,10 +118,13 @@ impl Listener {
         let stop = self.server.tasks.stopping();
         let Some(Ok(Ok(Some(stream)))) = stop.run_until_cancelled(handshake).await else { return };
         let peer = self.peer_of(&stream);
-        if stream.get_ref().1.alpn_protocol() == Some(NODE_PROTOCOL) {
-            return self.serve_node(stream, &peer).await;
+        match stream.get_ref().1.alpn_protocol() {
+            Some(protocol) if protocol == NODE_PROTOCOL || protocol == pod_traffic::PROTOCOL => {
+                let asks = protocol == pod_traffic::PROTOCOL;
+                self.serve_node(stream, &peer, asks).await;
+            }
+            _ => self.server.serve(stream, peer).await,
         }
-        self.server.serve(stream, peer).await;
     }
 
     fn peer_of(&self, stream: &TlsStream<TcpStream>) -> Peer {
@@ -134,12 +141,14 @@ impl Listener {
         }
     }
 
-    /// A connection on which the server asks and the node answers, for as long as it lasts.
-    async fn serve_node(&self, stream: TlsStream<TcpStream>, peer: &Peer) {
+    /// A connection on which the node asks for pod traffic, or one on which the server asks and the node answers, for as
+    /// long as it lasts.
+    async fn serve_node(&self, stream: TlsStream<TcpStream>, peer: &Peer, asks: bool) {
         let Peer::Known(user) = peer else { return };
         match user.node() {
+            Some(node) if asks => self.relay.serve(node, stream).await,
             Some(node) => self.server.api.nodes().hold(node, stream).await,
-            None => tracing::info!(user = user.name, "who is no node wanted to be asked as one"),
+            None => tracing::info!(user = user.name, "who is no node wanted to be treated as one"),
         }
     }
 

@@ -4,6 +4,7 @@
 use super::leaf::client_of;
 use super::{Pair, Pki};
 use anyhow::Context;
+use peapod_api::pod_traffic::PROTOCOL;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -38,7 +39,8 @@ pub(crate) fn acceptor(pki: &Pki, server: &Pair) -> anyhow::Result<(TlsAcceptor,
         .with_client_cert_verifier(Arc::new(Undecided(certificates.0.clone())))
         .with_single_cert(chain, key)
         .context("the server certificate does not fit its key")?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec(), NODE_PROTOCOL.to_vec()];
+    config.alpn_protocols =
+        vec![b"h2".to_vec(), b"http/1.1".to_vec(), NODE_PROTOCOL.to_vec(), PROTOCOL.to_vec()];
     Ok((TlsAcceptor::from(Arc::new(config)), certificates))
 }
 
