@@ -48,7 +48,7 @@ impl Agent {
     pub async fn start(config: Config, client: kube::Client) -> anyhow::Result<Agent> {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("cannot use the data directory {}", config.data_dir.display()))?;
-        let mut ranges = vec![config.pod_cidr];
+        let mut ranges = vec![config.cluster_cidr];
         ranges.extend(&config.service_cidrs);
         let agent = Agent {
             fabric: Fabric::new(FabricConfig::new(ranges, config.host_ip)),
@@ -69,11 +69,11 @@ impl Agent {
         let puller = puller(config, client.clone())?;
         let api = Api::new(client);
         let max_pods = config.max_pods.unwrap_or(self.runtime.max_instances());
-        let machine = Machine::read(&config.node_name, config.host_ip, config.pod_cidr.to_string(), max_pods)
-            .with_labels(config.labels.clone());
+        let machine =
+            Machine::read(&config.node_name, config.host_ip, max_pods).with_labels(config.labels.clone());
         let stop = self.stop.clone();
         let (events, sender) = Events::new(api.clone(), config.node_name.clone(), stop.clone());
-        let addresses = pods::Addresses::new(config.pod_cidr).map_err(anyhow::Error::msg)?;
+        let range = Arc::new(pods::PodRange::load(config.data_dir.join("pod-range")));
         let context = Arc::new(pods::Context {
             api: api.clone(),
             events,
@@ -82,7 +82,7 @@ impl Agent {
             puller,
             references: References::new(api.clone(), self.watches.clone()),
             logs: self.logs.clone(),
-            addresses: Mutex::new(addresses),
+            addresses: range.clone(),
             node_name: config.node_name.clone(),
             host_ip: config.host_ip,
             pods_dir: private_dir(config.data_dir.join("pods"))?,
@@ -90,7 +90,8 @@ impl Agent {
             egress_annotation: config.egress_annotation,
         });
         self.supervise("events", sender);
-        self.supervise("node", node::run(api.clone(), machine, self.registered.clone(), stop.clone()));
+        let node = node::run(api.clone(), machine, range, self.registered.clone(), stop.clone());
+        self.supervise("node", node);
         self.supervise("proxy", proxy::run(api, self.fabric.clone(), config.host_ip, stop.clone()));
         self.supervise("pods", pods::run(context, self.pods.clone(), stop));
         Ok(())

@@ -15,8 +15,9 @@ pub struct Config {
     pub host_ip: IpAddr,
     /// Pods that the node takes; `None` is what `vm.max_map_count` carries.
     pub max_pods: Option<u32>,
-    /// Where pods' addresses come from.
-    pub pod_cidr: Cidr,
+    /// The addresses of all pods of the cluster; the node's own part of them stands in its Node. Never reached outside of
+    /// the pod network.
+    pub cluster_cidr: Cidr,
     /// Ranges of Service addresses: never reached outside of the pod network.
     pub service_cidrs: Vec<Cidr>,
     /// What every pod of the node may reach outside of the cluster.
@@ -28,7 +29,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults: pods in 10.244.0.0/16, Services in 10.96.0.0/12, NodePorts on 127.0.0.1, no egress but by
+    /// The defaults: pods in 10.240.0.0/12, Services in 10.96.0.0/12, NodePorts on 127.0.0.1, no egress but by
     /// annotation.
     pub fn new(node_name: impl Into<String>, data_dir: impl Into<PathBuf>) -> Config {
         let range = |a, b, bits| {
@@ -40,7 +41,7 @@ impl Config {
             data_dir: data_dir.into(),
             host_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             max_pods: None,
-            pod_cidr: range(10, 244, 16),
+            cluster_cidr: range(10, 240, 12),
             service_cidrs: vec![range(10, 96, 12)],
             egress: EgressRules::none(),
             egress_annotation: true,

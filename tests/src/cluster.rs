@@ -1,95 +1,54 @@
-//! A real `peapod up` in a temporary directory.
+//! A real control plane in a temporary directory: `peapod up`, which is a node as well, or `peapod server`.
 
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, Ran, ran};
+use crate::process::{Place, Process, peapod};
 use crate::{file, tool};
-use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long a start may take on a loaded machine.
-const START_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// The built binary.
-pub fn peapod() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
-    let path = profile.join("peapod");
-    assert!(path.exists(), "{} is missing: run `cargo build -p peapod`", path.display());
-    path
-}
-
-/// A running cluster of one node. Dropping it kills the process.
+/// A running control plane. Dropping it kills the process.
 pub struct Cluster {
-    dir: TempDir,
-    host: IpAddr,
-    port: u16,
+    process: Process,
+    place: Place,
+    verb: &'static str,
     args: Vec<String>,
-    child: Option<Child>,
+    port: u16,
+    dir: TempDir,
 }
 
 impl Cluster {
-    /// Starts with the images of modules/dist and `args` besides.
+    /// `peapod up` with the images of modules/dist and `args` besides; its node is `node-1`.
     pub fn start(args: &[&str]) -> Cluster {
-        static NEXT: AtomicU8 = AtomicU8::new(1);
+        Cluster::launch("up", &Place::own(), &[&["--node-name", "node-1"], args].concat())
+    }
+
+    /// `peapod server` at `place`, with the images of modules/dist and `args` besides.
+    pub fn server(place: &Place, args: &[&str]) -> Cluster {
+        Cluster::launch("server", place, args)
+    }
+
+    fn launch(verb: &'static str, place: &Place, args: &[&str]) -> Cluster {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        // Each cluster of a test run has a loopback address of its own, so that NodePorts do not meet.
-        let own = NEXT.fetch_add(1, Ordering::Relaxed);
-        let process = std::process::id().to_le_bytes();
-        let host = IpAddr::from([127, 1 + process[1] % 120, process[0], own]);
-        let mut cluster =
-            Cluster { dir, host, port: 0, args: args.iter().map(|a| a.to_string()).collect(), child: None };
+        let process = Process::new(&format!("peapod {verb}"), place, Vec::new(), dir.path().join("log"));
+        let args = args.iter().map(|arg| arg.to_string()).collect();
+        let mut cluster = Cluster { process, place: place.clone(), verb, args, port: 0, dir };
         cluster.up();
-        println!("cluster: {} at https://{}:{}", peapod().display(), cluster.host, cluster.port);
+        println!("cluster: {} {verb} at https://{}:{}", peapod().display(), place.host, cluster.port);
         cluster
     }
 
-    /// Starts the process (again) on the same data directory and waits for its `ready` line.
+    /// Starts the process (again) on the same data directory and address, and waits for its `ready` line.
     pub fn up(&mut self) {
-        assert!(self.child.is_none(), "the process runs already");
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("a log file");
-        let mut command = Command::new(peapod());
-        command
-            .args([
-                "up",
-                "--listen",
-                &format!("{}:{}", self.host, self.port),
-                "--node-name",
-                "node-1",
-                "--data-dir",
-            ])
-            .arg(self.data_dir())
-            .arg("--images")
-            .arg(file("modules/dist"))
-            .args(&self.args)
-            .env_remove("RUST_BACKTRACE")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log);
-        let mut child = command.spawn().expect("peapod starts");
-        let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            // Reads to the end, so that the process never blocks on its own output.
-            for line in lines.map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        self.child = Some(child);
-        let url = loop {
-            match receiver.recv_timeout(START_TIMEOUT) {
-                Ok(line) => {
-                    if let Some(url) = line.strip_prefix("ready ") {
-                        break url.to_string();
-                    }
-                }
-                Err(_) => panic!("peapod up did not get ready:\n{}", self.log_text()),
-            }
-        };
+        let (listen, images) = (SocketAddr::new(self.place.host, self.port), file("modules/dist"));
+        let mut all = vec![self.verb.to_string(), "--listen".into(), listen.to_string()];
+        all.extend(["--data-dir".into(), self.data_dir().display().to_string()]);
+        all.extend(["--images".into(), images.display().to_string()]);
+        all.extend(self.args.iter().cloned());
+        self.process.set_args(all);
+        self.process.start();
+        let url = self.process.says("ready ");
         let address: SocketAddr = url.trim_start_matches("https://").parse().expect("ready tells an address");
         self.port = address.port();
     }
@@ -104,44 +63,45 @@ impl Cluster {
         self.dir.path()
     }
 
-    fn log(&self) -> PathBuf {
-        self.dir.path().join("log")
-    }
-
     /// What the process wrote to standard error.
     pub fn log_text(&self) -> String {
-        std::fs::read_to_string(self.log()).unwrap_or_default()
+        self.process.log_text()
     }
 
-    /// The address that NodePorts listen on.
+    /// The address that the API, and NodePorts of `peapod up`, listen on.
     pub fn host(&self) -> IpAddr {
-        self.host
+        self.place.host
+    }
+
+    /// Where the API is.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.place.host, self.port)
     }
 
     /// Process id.
     pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("the process runs").id()
+        self.process.pid()
     }
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        let mut child = self.child.take().expect("the process runs");
-        child.kill().expect("kill");
-        child.wait().expect("wait");
+        self.process.kill();
     }
 
     /// SIGTERM; fails unless the process ends well within `limit`.
     pub fn terminate(&mut self, limit: Duration) {
-        let mut child = self.child.take().expect("the process runs");
-        let killed = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
-        assert!(killed.success());
-        let deadline = std::time::Instant::now() + limit;
-        crate::wait::until("the end after SIGTERM", limit.as_secs().max(1), || match child.try_wait() {
-            Ok(Some(status)) if status.success() => Ok(()),
-            Ok(Some(status)) => panic!("it ended with {status}:\n{}", self.log_text()),
-            _ => Err("still there".into()),
-        });
-        assert!(std::time::Instant::now() <= deadline + Duration::from_secs(1));
+        self.process.terminate(limit);
+    }
+
+    /// Runs the binary as a client with the administrator's kubeconfig.
+    pub fn peapod(&self, args: &[&str]) -> Ran {
+        let mut command = self.place.command(&peapod());
+        command.args(args).env("KUBECONFIG", self.kubeconfig()).env_remove("RUST_BACKTRACE");
+        ran("peapod", args, command.output().expect("peapod starts"))
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.data_dir().join("kubeconfig")
     }
 
     /// The newest kubectl that the packages ship.
@@ -151,27 +111,13 @@ impl Cluster {
 
     /// `kubectl-new` or `kubectl-old`.
     pub fn kubectl_named(&self, name: &str) -> Kubectl {
-        Kubectl::new(tool(name), &self.data_dir().join("kubeconfig"), &self.dir.path().join("home"))
+        Kubectl::new(tool(name), &self.place, &self.kubeconfig(), &self.dir.path().join("home"))
     }
 
     /// The address of a Service's first NodePort.
     pub fn node_port(&self, service: &str) -> SocketAddr {
         let port = self.kubectl().path(&format!("service {service}"), "{.spec.ports[0].nodePort}");
-        SocketAddr::new(
-            self.host,
-            port.parse().unwrap_or_else(|_| panic!("{service} has no node port: {port:?}")),
-        )
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!("--- log of peapod up\n{}", self.log_text());
-        }
+        let number = port.parse().unwrap_or_else(|_| panic!("{service} has no node port: {port:?}"));
+        SocketAddr::new(self.place.host, number)
     }
 }

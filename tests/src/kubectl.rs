@@ -1,5 +1,6 @@
 //! Stock kubectl, old and new.
 
+use crate::process::Place;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -7,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     program: PathBuf,
+    place: Place,
     kubeconfig: PathBuf,
     home: PathBuf,
 }
@@ -46,14 +48,14 @@ impl Ran {
 }
 
 impl Kubectl {
-    /// `program` with `kubeconfig`; its caches go below `home`.
-    pub fn new(program: PathBuf, kubeconfig: &Path, home: &Path) -> Kubectl {
-        Kubectl { program, kubeconfig: kubeconfig.into(), home: home.into() }
+    /// `program` at `place` with `kubeconfig`; its caches go below `home`.
+    pub fn new(program: PathBuf, place: &Place, kubeconfig: &Path, home: &Path) -> Kubectl {
+        Kubectl { program, place: place.clone(), kubeconfig: kubeconfig.into(), home: home.into() }
     }
 
     /// The command, not yet run.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = self.place.command(&self.program);
         command.args(args).env("KUBECONFIG", &self.kubeconfig).env("HOME", &self.home).stdin(Stdio::null());
         command
     }
@@ -65,7 +67,7 @@ impl Kubectl {
 
     /// Runs with arguments as they are.
     pub fn args(&self, args: &[&str]) -> Ran {
-        ran(args, self.command(args).output().expect("kubectl starts"))
+        ran("kubectl", args, self.command(args).output().expect("kubectl starts"))
     }
 
     /// Runs with text on standard input.
@@ -78,7 +80,7 @@ impl Kubectl {
         let written = child.stdin.take().expect("stdin is piped").write_all(text.as_bytes());
         let output = child.wait_with_output().expect("kubectl ends");
         written.unwrap_or_else(|error| panic!("kubectl {line} did not read its input: {error}"));
-        ran(&args, output)
+        ran("kubectl", &args, output)
     }
 
     /// The value of a jsonpath expression.
@@ -91,9 +93,10 @@ impl Kubectl {
     }
 }
 
-fn ran(args: &[&str], output: Output) -> Ran {
+/// What `program` left behind.
+pub(crate) fn ran(program: &str, args: &[&str], output: Output) -> Ran {
     Ran {
-        line: format!("kubectl {}", args.join(" ")),
+        line: format!("{program} {}", args.join(" ")),
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),

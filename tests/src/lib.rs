@@ -1,8 +1,10 @@
-//! The harness of the end-to-end tests: a real `peapod up` on a free port, stock kubectl, plain HTTP.
+//! The harness of the end-to-end tests: real `peapod` processes on free ports, stock kubectl, plain HTTP.
 
 pub mod cluster;
 pub mod http;
 pub mod kubectl;
+pub mod node;
+pub mod process;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

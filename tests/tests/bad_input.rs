@@ -1,6 +1,7 @@
 //! Bad input gets a clear error and loses nothing.
 
-use peapod_tests::cluster::{Cluster, peapod};
+use peapod_tests::cluster::Cluster;
+use peapod_tests::process::peapod;
 use peapod_tests::wait;
 use std::process::Command;
 

@@ -1,7 +1,8 @@
 //! Programs that others wrote, as pods.
 
-use peapod_tests::cluster::{Cluster, peapod};
+use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
+use peapod_tests::process::peapod;
 use peapod_tests::{file, http, tool, wait};
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};

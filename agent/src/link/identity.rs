@@ -197,7 +197,7 @@ fn authority_pem(certificate: &CertificateDer<'_>) -> String {
 }
 
 /// Writes a file that only its owner reads: beside it first, synced, then renamed.
-pub(super) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let Some(dir) = path.parent() else { bail!("{} is no file", path.display()) };
     let draft = path.with_extension("draft");
     let write = || -> std::io::Result<()> {

@@ -19,6 +19,7 @@ pub use client::{client, over};
 pub use clock::ServerClock;
 pub use dial::{DialError, Dialer, NodeStream};
 pub use identity::Identity;
+pub(crate) use identity::write_private;
 pub use join::{JoinError, JoinRequest, first_contact, join};
 pub use renew::keep_certificate;
 pub use serve::serve;

@@ -1,5 +1,6 @@
 //! Pure, once the machine is read: what the Node object says of it.
 
+use crate::pods::carried_pods;
 use jiff::Timestamp;
 use peapod_api::meta;
 use serde_json::{Value, json};
@@ -15,7 +16,6 @@ const RUNTIME_VERSION: &str = "wasmtime://48.0.8";
 pub(crate) struct Machine {
     pub(crate) name: String,
     host_ip: IpAddr,
-    pod_cidr: String,
     max_pods: u32,
     extra_labels: Vec<(String, String)>,
     cores: usize,
@@ -27,12 +27,11 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Reads this machine.
-    pub(crate) fn read(name: &str, host_ip: IpAddr, pod_cidr: String, max_pods: u32) -> Machine {
+    pub(crate) fn read(name: &str, host_ip: IpAddr, max_pods: u32) -> Machine {
         let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_string();
         Machine {
             name: name.into(),
             host_ip,
-            pod_cidr,
             max_pods,
             extra_labels: Vec::new(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -60,19 +59,20 @@ impl Machine {
         labels
     }
 
-    /// The Node to register.
+    /// The Node to register, together with its first status.
     pub(crate) fn node(&self) -> Value {
         json!({
             "apiVersion": "v1", "kind": "Node",
             "metadata": {"name": self.name, "labels": self.labels()},
-            "spec": {"podCIDR": self.pod_cidr, "podCIDRs": [self.pod_cidr]},
+            "status": self.status(&Value::Null),
         })
     }
 
     /// The status that `node` should have: its own where that is true, so that equal means nothing to write.
     pub(crate) fn status(&self, node: &Value) -> Value {
+        let max_pods = carried_pods(node).map_or(self.max_pods, |carried| carried.min(self.max_pods));
         let resources = json!({
-            "cpu": self.cores.to_string(), "memory": format!("{}Ki", self.memory_kib), "pods": self.max_pods.to_string(),
+            "cpu": self.cores.to_string(), "memory": format!("{}Ki", self.memory_kib), "pods": max_pods.to_string(),
         });
         let mut status = node["status"].clone();
         if !status.is_object() {
@@ -131,9 +131,13 @@ mod tests {
 
     #[test]
     fn a_true_status_is_left_as_it_is_and_a_false_one_is_put_right() {
-        let machine = Machine::read("n", IpAddr::from([127, 0, 0, 1]), "10.244.0.0/24".into(), 10);
+        let machine = Machine::read("n", IpAddr::from([127, 0, 0, 1]), 10_000);
         let mut node = machine.node();
+        assert_eq!(node["status"]["capacity"]["pods"], "10000");
+        assert_eq!(machine.status(&node), node["status"]);
+        node["spec"]["podCIDR"] = "10.240.0.0/24".into();
         node["status"] = machine.status(&node);
+        assert_eq!(node["status"]["capacity"]["pods"], "253", "as many as the range has addresses for");
         assert_eq!(machine.status(&node), node["status"]);
         assert!(meta::condition_is_true(&node, "Ready"));
         let ready = node["status"]["conditions"]

@@ -5,8 +5,10 @@ mod describe;
 pub(crate) use describe::Machine;
 
 use crate::api::{Api, ApiError, MERGE_PATCH, Retry, Seen};
+use crate::pods::PodRange;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -22,15 +24,17 @@ const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/le
 pub(crate) async fn run(
     api: Api,
     machine: Machine,
+    range: Arc<PodRange>,
     registered: watch::Sender<bool>,
     stop: CancellationToken,
 ) {
-    let keep =
-        async { tokio::join!(keep_node(&api, &machine, &registered), keep_lease(&api, &machine.name)) };
+    let keep = async {
+        tokio::join!(keep_node(&api, &machine, &range, &registered), keep_lease(&api, &machine.name))
+    };
     stop.run_until_cancelled(keep).await;
 }
 
-async fn keep_node(api: &Api, machine: &Machine, registered: &watch::Sender<bool>) {
+async fn keep_node(api: &Api, machine: &Machine, range: &PodRange, registered: &watch::Sender<bool>) {
     let selector = format!("fieldSelector=metadata.name%3D{}", machine.name);
     let mut seen = std::pin::pin!(api.watch::<Value>("/api/v1/nodes".into(), selector));
     let mut retry = Retry::api();
@@ -41,9 +45,13 @@ async fn keep_node(api: &Api, machine: &Machine, registered: &watch::Sender<bool
             Seen::Deleted(_) => None,
         };
         loop {
-            let Err(error) = put_right(api, machine, node.as_ref()).await else {
-                registered.send_replace(true);
-                break;
+            let error = match put_right(api, machine, node.as_ref()).await {
+                Ok(node) => {
+                    range.hear(&node).await;
+                    registered.send_replace(true);
+                    break;
+                }
+                Err(error) => error,
             };
             if error.code == 404 || error.code == 409 {
                 break; // it went or came meanwhile: the watch tells
@@ -55,24 +63,23 @@ async fn keep_node(api: &Api, machine: &Machine, registered: &watch::Sender<bool
     }
 }
 
-/// Creates the Node or corrects what differs from the machine.
-async fn put_right(api: &Api, machine: &Machine, node: Option<&Value>) -> Result<(), ApiError> {
+/// Creates the Node or corrects what differs from the machine. Gives it as it is then.
+async fn put_right(api: &Api, machine: &Machine, node: Option<&Value>) -> Result<Value, ApiError> {
     let path = format!("/api/v1/nodes/{}", machine.name);
-    let Some(node) = node else {
-        let node = api.create("/api/v1/nodes", &machine.node()).await?;
-        let status = json!({"status": machine.status(&node)});
-        return api.patch(&format!("{path}/status"), MERGE_PATCH, &status).await.map(drop);
+    let mut node = match node {
+        Some(node) => node.clone(),
+        None => api.create("/api/v1/nodes", &machine.node()).await?,
     };
     let labels = machine.labels();
     let missing = labels.as_object().into_iter().flatten().any(|(k, v)| node["metadata"]["labels"][k] != *v);
     if missing {
-        api.patch(&path, MERGE_PATCH, &json!({"metadata": {"labels": labels}})).await?;
+        node = api.patch(&path, MERGE_PATCH, &json!({"metadata": {"labels": labels}})).await?;
     }
-    let status = machine.status(node);
+    let status = machine.status(&node);
     if status != node["status"] {
-        api.patch(&format!("{path}/status"), MERGE_PATCH, &json!({"status": status})).await?;
+        node = api.patch(&format!("{path}/status"), MERGE_PATCH, &json!({"status": status})).await?;
     }
-    Ok(())
+    Ok(node)
 }
 
 async fn keep_lease(api: &Api, node: &str) {

@@ -4,8 +4,8 @@ use crate::network::Cidr;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The addresses of the node's pods.
-#[derive(Debug)]
+/// The addresses of the node's pods. Without a range there are none.
+#[derive(Debug, Default)]
 pub(crate) struct Addresses {
     first: u32,
     count: u32,
@@ -15,9 +15,9 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// The range's addresses without its first (the network), its second (kept for a gateway) and its last
-    /// (broadcast). Errors: a range that is not IPv4 or too small.
-    pub(crate) fn new(range: Cidr) -> Result<Addresses, String> {
+    /// From now on gives the range's addresses without its first (the network), its second (kept for a gateway) and its
+    /// last (broadcast). Errors: a range that is not IPv4 or too small.
+    pub(crate) fn use_range(&mut self, range: Cidr) -> Result<(), String> {
         let text = range.to_string();
         let (network, bits) = text.split_once('/').unwrap_or((&text, "32"));
         let (network, bits): (Ipv4Addr, u32) = match (network.parse(), bits.parse()) {
@@ -28,8 +28,13 @@ impl Addresses {
             return Err(format!("the pod range {text} must have a prefix of 8 to 29 bits"));
         }
         let size = 1u32 << (32 - bits);
-        let first = (u32::from(network) & !(size - 1)) + 2;
-        Ok(Addresses { first, count: size - 3, next: 0, owners: BTreeMap::new(), by_owner: HashMap::new() })
+        (self.first, self.count, self.next) = ((u32::from(network) & !(size - 1)) + 2, size - 3, 0);
+        Ok(())
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
     }
 
     /// The address of pod `uid`: the one it has, else `wanted` if that is free, else the next free one.
@@ -67,7 +72,9 @@ mod tests {
     use super::*;
 
     fn addresses() -> Addresses {
-        Addresses::new("10.244.7.9/29".parse().unwrap()).unwrap()
+        let mut addresses = Addresses::default();
+        addresses.use_range("10.244.7.9/29".parse().unwrap()).unwrap();
+        addresses
     }
 
     #[test]
@@ -94,7 +101,7 @@ mod tests {
         assert_eq!(addresses.take("a", Some(ip)), Some(ip));
         assert_ne!(addresses.take("b", Some(ip)), Some(ip));
         assert_ne!(addresses.take("c", "192.0.2.1".parse().ok()), "192.0.2.1".parse().ok());
-        assert!(Addresses::new("2001:db8::/64".parse().unwrap()).is_err());
-        assert!(Addresses::new("10.0.0.0/31".parse().unwrap()).is_err());
+        assert!(addresses.use_range("2001:db8::/64".parse().unwrap()).is_err());
+        assert!(addresses.use_range("10.0.0.0/31".parse().unwrap()).is_err());
     }
 }

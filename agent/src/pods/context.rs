@@ -1,6 +1,6 @@
 //! What all pods of the node share.
 
-use super::address::Addresses;
+use super::range::PodRange;
 use super::spec::Pod;
 use crate::api::Api;
 use crate::events::{Events, Kind, Subject};
@@ -9,7 +9,6 @@ use crate::logs::Directory;
 use crate::network::{EgressRules, Fabric, PodIdentity};
 use crate::runtime::Runtime;
 use crate::volume::reference::References;
-use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ pub(crate) struct Context {
     pub(crate) puller: Puller,
     pub(crate) references: References,
     pub(crate) logs: Directory,
-    pub(crate) addresses: Mutex<Addresses>,
+    pub(crate) addresses: Arc<PodRange>,
     pub(crate) node_name: String,
     pub(crate) host_ip: IpAddr,
     /// Holds a directory for each pod, named by its uid.

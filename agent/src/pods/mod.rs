@@ -5,13 +5,14 @@ mod context;
 mod create;
 mod env;
 pub(crate) mod observed;
+mod range;
 pub(crate) mod spec;
 pub(crate) mod status;
 pub(crate) mod step;
 mod worker;
 
-pub(crate) use address::Addresses;
 pub(crate) use context::Context;
+pub(crate) use range::{PodRange, carried_pods};
 
 use crate::api::{Seen, escape};
 use crate::runtime::Container;
@@ -56,6 +57,9 @@ impl Registry {
 
 /// Follows the pods that are bound to the node, until `stop`; then stops them all.
 pub(crate) async fn run(context: Arc<Context>, registry: Registry, stop: CancellationToken) {
+    if stop.run_until_cancelled(context.addresses.known()).await.is_none() {
+        return;
+    }
     let selector = format!("fieldSelector={}", escape(&format!("spec.nodeName={}", context.node_name)));
     let mut events = std::pin::pin!(context.api.watch::<Value>("/api/v1/pods".into(), selector));
     let mut pods =

@@ -178,6 +178,10 @@ impl World {
             ("GET", Some(known)) => respond(StatusCode::OK, known.to_string().into()),
             ("GET", None) if is_collection(path) => self.collection(path, query),
             ("POST", _) => {
+                let mut object = object;
+                if path == "/api/v1/nodes" {
+                    object["spec"]["podCIDR"] = "10.244.0.0/24".into();
+                }
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
                 let made = self.write("ADDED", &format!("{path}/{name}"), object.clone());
                 respond(StatusCode::CREATED, made.to_string().into())

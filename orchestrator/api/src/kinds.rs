@@ -65,7 +65,7 @@ pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
             scope: Scope::Cluster,
             short_names: texts!("no"),
             subresources: vec![Subresource::Status],
-            fields: texts!("spec.unschedulable"),
+            fields: texts!("spec.unschedulable", "spec.podCIDR"),
             columns: vec![
                 NAME,
                 col("Status", Cell::Computed("node.status")),

@@ -101,7 +101,7 @@ fn rule(steps: &[Step]) -> Option<Rule> {
 fn essentials(step: &Step) -> Value {
     let mut object =
         serde_json::json!({"metadata": {"name": step.key.name(), "namespace": step.key.namespace()}});
-    if &*step.kind.plural == "services" {
+    if matches!(&*step.kind.plural, "services" | "nodes") {
         object["spec"] = step.object["spec"].clone();
     }
     object

@@ -1,5 +1,7 @@
 //! The front door over a real cache and a real log on disk.
 
+mod nodes;
+
 use super::*;
 use crate::cache::Guard;
 use crate::store::Sqlite;

@@ -2,6 +2,7 @@
 
 mod lease;
 pub mod namespace;
+mod node;
 mod pod;
 pub mod service;
 
@@ -10,6 +11,7 @@ use crate::strategy::{Endpoint, Stamp};
 use peapod_api::{Error, Kind};
 use serde_json::Value;
 
+pub use node::Block;
 pub use service::Ranges;
 
 fn is_core(kind: &Kind, plural: &str) -> bool {
@@ -30,6 +32,9 @@ pub fn admit_create(
     }
     if is_core(kind, "services") {
         service::allocate(snapshot, object, ranges, stamp.seed)?;
+    }
+    if is_core(kind, "nodes") {
+        node::allocate(snapshot, object, ranges)?;
     }
     lease::stamp(kind, object, stamp.now);
     Ok(())
@@ -59,10 +64,13 @@ pub fn recheck(snapshot: &Snapshot, kind: &Kind, object: &Value, is_new: bool) -
     if is_core(kind, "services") {
         service::check_free(snapshot, object)?;
     }
+    if is_core(kind, "nodes") {
+        node::check_free(snapshot, object)?;
+    }
     Ok(())
 }
 
 /// Whether [`recheck`] can find anything.
 pub fn needs_recheck(kind: &Kind, is_new: bool) -> bool {
-    is_new && kind.namespaced() || is_core(kind, "services")
+    is_new && (kind.namespaced() || is_core(kind, "nodes")) || is_core(kind, "services")
 }

@@ -3,6 +3,7 @@
 //! Candidates come from a seed; what is taken is read from the snapshot. The write checks once more, on the state that it
 //! finds, so that two requests at the same time never get the same one.
 
+use super::node::Block;
 use crate::snapshot::Snapshot;
 use crate::strategy::service::has_node_ports;
 use crate::validation::{items, text};
@@ -21,11 +22,18 @@ pub struct Ranges {
     pub prefix_bits: u8,
     /// First and last node port.
     pub node_ports: (u16, u16),
+    /// The addresses of pods; each node has a part of them.
+    pub pods: Block,
 }
 
 impl Default for Ranges {
     fn default() -> Ranges {
-        Ranges { network: Ipv4Addr::new(10, 96, 0, 0), prefix_bits: 16, node_ports: (30000, 32767) }
+        Ranges {
+            network: Ipv4Addr::new(10, 96, 0, 0),
+            prefix_bits: 16,
+            node_ports: (30000, 32767),
+            pods: Block::new(Ipv4Addr::new(10, 240, 0, 0), 12),
+        }
     }
 }
 

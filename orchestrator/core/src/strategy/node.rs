@@ -1,4 +1,4 @@
-//! Nodes: taints and identity.
+//! Nodes: taints, identity, the range of their pods.
 
 use super::{PLAIN, Strategy};
 use crate::validation::{scheduling, text};
@@ -13,6 +13,11 @@ pub(super) static STRATEGY: Strategy = Strategy {
         if !text(id).is_empty() && new["spec"]["providerID"] != *id {
             let why = "node updates may not change providerID except from \"\" to valid";
             findings.errors.push(FieldError::forbidden("spec.providerID", why));
+        }
+        let ranges = &old["spec"]["podCIDRs"];
+        if !ranges.is_null() && (new["spec"]["podCIDRs"] != *ranges || new["spec"]["podCIDR"] != ranges[0]) {
+            let why = "node updates may not change podCIDR except from \"\" to valid";
+            findings.errors.push(FieldError::forbidden("spec.podCIDRs", why));
         }
     },
     ..PLAIN
