@@ -6,6 +6,7 @@
 use super::service::Ranges;
 use crate::snapshot::Snapshot;
 use crate::validation::text;
+use peapod_api::quantity::Quantity;
 use peapod_api::{Error, FieldError};
 use serde_json::{Value, json};
 use std::fmt;
@@ -74,7 +75,8 @@ pub(super) fn allocate(snapshot: &Snapshot, node: &mut Value, ranges: &Ranges) -
         range => range.to_string(),
     };
     let range = if asked.is_empty() {
-        let pods = text(&node["status"]["capacity"]["pods"]).parse().unwrap_or(PODS);
+        let pods = text(&node["status"]["capacity"]["pods"]).parse::<Quantity>();
+        let pods = pods.ok().and_then(|pods| u32::try_from(pods.value()).ok()).unwrap_or(PODS);
         let block = choose(ranges.pods, &taken(snapshot, ""), pods).ok_or_else(|| used_up(node, ranges))?;
         block.to_string()
     } else {
