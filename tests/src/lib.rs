@@ -5,6 +5,7 @@ pub mod http;
 pub mod kubectl;
 pub mod node;
 pub mod process;
+pub mod relay;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

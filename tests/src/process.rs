@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long a start may take on a loaded machine.
 const START_SECONDS: u64 = 90;
 
+/// What sets a process's clock: Debian's package faketime. The loader fills in the machine's name for its libraries.
+const CLOCK: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
+
 /// The built binary.
 pub fn peapod() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
@@ -59,6 +62,7 @@ pub struct Process {
     name: String,
     place: Place,
     args: Vec<String>,
+    clock: Option<String>,
     log: PathBuf,
     output: Arc<Mutex<Vec<String>>>,
     child: Option<Child>,
@@ -67,7 +71,8 @@ pub struct Process {
 impl Process {
     /// One that will run `peapod` with `args`; standard error goes to the file `log`.
     pub fn new(name: &str, place: &Place, args: Vec<String>, log: PathBuf) -> Process {
-        Process { name: name.into(), place: place.clone(), args, log, output: Arc::default(), child: None }
+        let (output, clock, child) = (Arc::default(), None, None);
+        Process { name: name.into(), place: place.clone(), args, clock, log, output, child }
     }
 
     /// Starts the process.
@@ -89,12 +94,24 @@ impl Process {
     fn spawn(&self, log: File) -> Child {
         let mut command = self.place.command(&peapod());
         command.args(&self.args).env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+        if let Some(offset) = &self.clock {
+            command.envs([
+                ("LD_PRELOAD", CLOCK),
+                ("FAKETIME", offset),
+                ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ]);
+        }
         command.stdout(Stdio::piped()).stderr(log).spawn().expect("peapod starts")
     }
 
     /// With these arguments at the next start.
     pub fn set_args(&mut self, args: Vec<String>) {
         self.args = args;
+    }
+
+    /// With a wall clock that is wrong at the next start, e.g. by `-365d`.
+    pub fn set_clock(&mut self, offset: &str) {
+        self.clock = Some(offset.into());
     }
 
     /// Waits for a line of standard output that begins with `prefix` and gives the rest of it.
