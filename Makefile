@@ -5,8 +5,12 @@ CARGO ?= cargo
 TOOLS := $(CURDIR)/target/tools
 LOGS := $(CURDIR)/target/logs
 
-build:
-	@if [ -f web/package.json ]; then cd web && npm ci --no-audit --no-fund && npm run build; fi
+# The dashboard, which the binary embeds.
+WEB := web/dist/index.html
+$(WEB): $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')
+	cd web && npm ci --no-audit --no-fund && npm run build
+
+build: $(WEB)
 	$(CARGO) build --release --locked -p peapod
 
 up: build
@@ -15,9 +19,10 @@ up: build
 # One profile for all tests; the dependencies are optimised, the workspace is shared.
 test: export CARGO_INCREMENTAL = 0
 test: export RUST_BACKTRACE = 0
-test:
+test: $(WEB)
 	@mkdir -p $(LOGS)
 	bash tests/install/all.sh $(TOOLS)
+	cd web && npm run check && npm test
 	$(CARGO) fmt --all --check
 	$(CARGO) build --workspace --all-targets --locked
 	PEAPOD_TOOLS=$(TOOLS) $(CARGO) test --workspace --locked --no-fail-fast

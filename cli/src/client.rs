@@ -64,6 +64,12 @@ impl Client {
         &self.authority
     }
 
+    /// `https://127.0.0.1:6443`
+    pub(crate) fn url(&self) -> String {
+        let bracketed = self.host.contains(':').then(|| format!("[{}]", self.host));
+        format!("https://{}:{}", bracketed.as_ref().unwrap_or(&self.host), self.port)
+    }
+
     /// Sends one request. Errors: the connection, or the message of the `Status` that the server answered.
     pub(crate) async fn send(
         &self,

@@ -1,12 +1,14 @@
 //! Who is asking: a client certificate, a bearer token, or nobody.
 
 use crate::front_door::FrontDoor;
+use crate::sessions::Sessions;
 use http::{HeaderMap, header};
 use peapod_api::Error;
 use peapod_api::error::Reason;
 use peapod_core::auth::bootstrap::{self, Refused};
 use peapod_core::auth::{MASTERS, NODES, User};
 use sha2::{Digest, Sha256};
+use std::time::Instant;
 
 /// As whom a connection inside this process acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +41,13 @@ pub(crate) enum Peer {
 pub(crate) struct Authenticator {
     admin_token: [u8; 32],
     door: FrontDoor,
+    sessions: Sessions,
 }
 
 impl Authenticator {
-    /// One that takes `admin_token` for the administrator's and knows the join tokens behind `door`.
-    pub(crate) fn new(admin_token: &str, door: FrontDoor) -> Authenticator {
-        Authenticator { admin_token: digest(admin_token), door }
+    /// One that takes `admin_token` for the administrator's and knows the join tokens behind `door` and the `sessions`.
+    pub(crate) fn new(admin_token: &str, door: FrontDoor, sessions: Sessions) -> Authenticator {
+        Authenticator { admin_token: digest(admin_token), door, sessions }
     }
 
     /// Who sent a request with these headers over a connection of `peer`. Errors: 401 for a credential that is not valid,
@@ -57,27 +60,33 @@ impl Authenticator {
             return Ok(user.clone());
         }
         match (headers.get(header::AUTHORIZATION), peer) {
-            (Some(value), _) => self.bearer(value.to_str().unwrap_or_default()),
+            (Some(_), _) => self.bearer(bearer_token(headers).ok_or_else(unauthorized)?),
             (None, Peer::Invalid) => Err(unauthorized()),
             (None, _) => Ok(User::anonymous()),
         }
     }
 
-    fn bearer(&self, authorization: &str) -> Result<User, Error> {
-        let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(unauthorized());
-        }
+    fn bearer(&self, token: &str) -> Result<User, Error> {
         // Digests are compared: how long that takes tells nothing about the token.
-        if digest(token.trim()) == self.admin_token {
+        if digest(token) == self.admin_token {
             return Ok(Identity::admin().0);
         }
-        match bootstrap::authenticate(&self.door.cache().snapshot(), token.trim(), self.door.now()) {
+        if let Some(user) = self.sessions.user(token, Instant::now()) {
+            return Ok(user);
+        }
+        match bootstrap::authenticate(&self.door.cache().snapshot(), token, self.door.now()) {
             Some(Ok(user)) => Ok(user),
             Some(Err(Refused::Expired)) => Err(Error::new(Reason::Unauthorized, "the token has expired")),
             Some(Err(Refused::Unknown)) | None => Err(unauthorized()),
         }
     }
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 fn digest(token: &str) -> [u8; 32] {
@@ -106,7 +115,9 @@ mod tests {
     async fn each_credential_is_judged() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::open(crate::store::Sqlite::open(directory.path()).unwrap()).unwrap();
-        let authenticator = Authenticator::new("secret", FrontDoor::new(cache, Options::default()));
+        let sessions = Sessions::default();
+        let authenticator =
+            Authenticator::new("secret", FrontDoor::new(cache, Options::default()), sessions.clone());
         let ask = |peer: &Peer, headers: &HeaderMap| authenticator.authenticate(peer, headers);
         assert_eq!(ask(&Peer::Unknown, &HeaderMap::new()).unwrap(), User::anonymous());
         assert_eq!(ask(&Peer::Unknown, &headers("Bearer secret")).unwrap(), admin());
@@ -114,6 +125,11 @@ mod tests {
         for wrong in ["Bearer secret2", "Bearer", "Basic secret", ""] {
             assert_eq!(ask(&Peer::Unknown, &headers(wrong)).unwrap_err().code(), 401, "{wrong}");
         }
+        let ada = User::new("ada", &[]);
+        let code = sessions.code(&ada, Instant::now());
+        let session = sessions.begin(&code, Instant::now()).unwrap();
+        assert_eq!(ask(&Peer::Unknown, &headers(&format!("Bearer {}", session.token))).unwrap(), ada);
+        assert_eq!(ask(&Peer::Unknown, &headers(&format!("Bearer {code}"))).unwrap_err().code(), 401);
         let acting = HeaderMap::from_iter([(
             header::HeaderName::from_static("impersonate-user"),
             "x".parse().unwrap(),

@@ -13,6 +13,7 @@ mod nodes;
 mod pki;
 mod registry;
 mod relay;
+mod sessions;
 pub mod store;
 mod tasks;
 

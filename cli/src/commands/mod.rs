@@ -2,6 +2,7 @@
 
 mod agent;
 pub(crate) mod apply;
+mod dashboard;
 mod delete;
 mod get;
 mod image;
@@ -50,6 +51,8 @@ enum Command {
     /// Make, list and delete the tokens that machines join with.
     #[command(subcommand)]
     Token(token::Token),
+    /// Print a link that signs a browser in to the dashboard.
+    Dashboard(dashboard::Dashboard),
     /// Load and list images, that is WebAssembly modules and components.
     #[command(subcommand)]
     Image(image::Image),
@@ -74,6 +77,7 @@ impl Peapod {
             Command::Server(own) => own.run(server),
             Command::Agent(agent) => agent.run(server),
             Command::Token(token) => with_client(server, |client| token.run(client)),
+            Command::Dashboard(dashboard) => with_client(server, |client| dashboard.run(client)),
             Command::Image(image) => with_client(server, |client| image.run(client)),
             Command::Apply(apply) => with_client(server, |client| apply.run(client)),
             Command::Get(get) => with_client(server, |client| get.run(client)),

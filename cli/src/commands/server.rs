@@ -83,7 +83,8 @@ impl Server {
 
 fn next_steps(data_dir: &Path) -> String {
     format!(
-        "\n  export KUBECONFIG={}\n  peapod token create    # prints what to run on a machine that joins\n\n\
+        "\n  export KUBECONFIG={}\n  peapod token create    # prints what to run on a machine that joins\n  \
+         peapod dashboard       # prints a link to the dashboard\n\n\
          ctrl-C stops it; nodes go on meanwhile.\n",
         data_dir.join("kubeconfig").display()
     )

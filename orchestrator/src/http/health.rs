@@ -11,7 +11,7 @@ use std::fmt::Write;
 /// The Kubernetes minor version whose API is served.
 const KUBERNETES_VERSION: &str = "v1.36.0";
 /// What `/` lists.
-pub(super) const PATHS: [&str; 11] = [
+pub(super) const PATHS: [&str; 12] = [
     "/api",
     "/api/v1",
     "/apis",
@@ -21,6 +21,7 @@ pub(super) const PATHS: [&str; 11] = [
     "/openapi/v2",
     "/openapi/v3",
     "/readyz",
+    "/ui/",
     "/v2/",
     "/version",
 ];

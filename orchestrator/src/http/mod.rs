@@ -13,6 +13,8 @@ mod path;
 pub(crate) mod query;
 mod read;
 mod resource;
+mod session;
+mod ui;
 mod watch;
 mod write;
 
@@ -22,6 +24,7 @@ use crate::front_door::FrontDoor;
 use crate::metrics::{Metrics, Reading};
 use crate::nodes::Nodes;
 use crate::registry::{Asked, Registry};
+use crate::sessions::Sessions;
 use answer::Answer;
 use bytes::{Buf, Bytes, BytesMut};
 use discovery::Discovery;
@@ -40,6 +43,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use ui::Ui;
 use uuid::Uuid;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -65,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) nodes: Nodes,
     pub(crate) registry: Registry,
     pub(crate) authenticator: Authenticator,
+    pub(crate) sessions: Sessions,
+    pub(crate) ui: Ui,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
     pub(crate) pages: Pages,
@@ -141,13 +147,16 @@ pub(crate) async fn read_body(mut body: Body, limit_bytes: usize) -> Result<Byte
 
 impl Api {
     pub(crate) fn new(ground: Ground) -> Api {
-        let authenticator = Authenticator::new(&ground.admin_token, ground.door.clone());
+        let sessions = Sessions::default();
+        let authenticator = Authenticator::new(&ground.admin_token, ground.door.clone(), sessions.clone());
         Api(Arc::new(Inner {
             cache: ground.cache,
             door: ground.door,
             nodes: ground.nodes,
             registry: ground.registry,
             authenticator,
+            sessions,
+            ui: Ui::default(),
             discovery: Discovery::new(&ground.address),
             openapi: OpenApi::default(),
             pages: Pages::default(),
@@ -187,6 +196,9 @@ impl Api {
             let message = "too many requests, please try again later";
             return Err(Error::new(Reason::TooManyRequests, message).retry_after(1));
         };
+        if let Some(answer) = self.0.ui.answer(&request.method, &request.path, &request.headers) {
+            return Ok(answer);
+        }
         let user = self.0.authenticator.authenticate(&request.peer, &request.headers)?;
         if request.path == "/v2" || request.path.starts_with("/v2/") {
             return Ok(self.ask_registry(&user, request).await);
@@ -207,6 +219,9 @@ impl Api {
     async fn route(&self, user: &User, request: Request) -> Result<Answer, Error> {
         if let Some(path) = ResourcePath::parse(&request.path) {
             return resource::answer(&self.0, user, path, request).await;
+        }
+        if session::is_here(&request.path) {
+            return session::answer(&self.0, user, request).await;
         }
         let verb = request.method.as_str().to_lowercase();
         auth::authorize_path(user, &verb, &request.path)?;

@@ -94,10 +94,12 @@ fn is_available(object: &Value) -> bool {
     }
 }
 
-/// What to type next: kubectl, and curl for every NodePort.
+/// What to type next: kubectl, the dashboard, and curl for every NodePort.
 pub(crate) async fn next_steps(client: &Client, data_dir: &Path, host: IpAddr) -> String {
-    let mut text =
-        format!("\n  export KUBECONFIG={}\n  kubectl get pods\n", data_dir.join("kubeconfig").display());
+    let mut text = format!(
+        "\n  export KUBECONFIG={}\n  kubectl get pods\n  peapod dashboard    # prints a link to the dashboard\n",
+        data_dir.join("kubeconfig").display()
+    );
     let services = client.get("/api/v1/services").await.unwrap_or_default();
     for service in services["items"].as_array().into_iter().flatten() {
         let ports = service["spec"]["ports"].as_array().into_iter().flatten();
