@@ -7,9 +7,10 @@ use crate::image::{ImageStore, Puller, Registry};
 use crate::logs::Directory;
 use crate::network::{Fabric, FabricConfig};
 use crate::node::Machine;
+use crate::peers::{NodePeers, Reach};
 use crate::runtime::{Runtime, RuntimeConfig};
 use crate::volume::reference::References;
-use crate::{kubelet, node, pods, proxy};
+use crate::{kubelet, node, peers, pods, proxy};
 use anyhow::Context;
 use parking_lot::Mutex;
 use std::future::Future;
@@ -41,11 +42,11 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Starts the agent; it goes on when the API is away.
+    /// Starts the agent; it goes on when the API is away. Pods of other nodes are reached by `reach`.
     ///
     /// # Errors
     /// When the data directory cannot be used or the runtime cannot be started.
-    pub async fn start(config: Config, client: kube::Client) -> anyhow::Result<Agent> {
+    pub async fn start(config: Config, client: kube::Client, reach: Arc<dyn Reach>) -> anyhow::Result<Agent> {
         std::fs::create_dir_all(&config.data_dir)
             .with_context(|| format!("cannot use the data directory {}", config.data_dir.display()))?;
         let mut ranges = vec![config.cluster_cidr];
@@ -61,6 +62,7 @@ impl Agent {
             failure: watch::Sender::new(None),
             registered: watch::Sender::new(false),
         };
+        agent.fabric.reach_by(Arc::new(NodePeers::new(&config.node_name, reach)));
         agent.start_tasks(&config, client)?;
         Ok(agent)
     }
@@ -69,8 +71,9 @@ impl Agent {
         let puller = puller(config, client.clone())?;
         let api = Api::new(client);
         let max_pods = config.max_pods.unwrap_or(self.runtime.max_instances());
-        let machine =
-            Machine::read(&config.node_name, config.host_ip, max_pods).with_labels(config.labels.clone());
+        let machine = Machine::read(&config.node_name, config.host_ip, max_pods)
+            .with_labels(config.labels.clone())
+            .with_port(config.pod_port);
         let stop = self.stop.clone();
         let (events, sender) = Events::new(api.clone(), config.node_name.clone(), stop.clone());
         let range = Arc::new(pods::PodRange::load(config.data_dir.join("pod-range")));
@@ -92,6 +95,8 @@ impl Agent {
         self.supervise("events", sender);
         let node = node::run(api.clone(), machine, range, self.registered.clone(), stop.clone());
         self.supervise("node", node);
+        let table = peers::run(api.clone(), self.fabric.clone(), config.node_name.clone(), stop.clone());
+        self.supervise("peers", table);
         self.supervise("proxy", proxy::run(api, self.fabric.clone(), config.host_ip, stop.clone()));
         self.supervise("pods", pods::run(context, self.pods.clone(), stop));
         Ok(())

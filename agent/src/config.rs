@@ -24,6 +24,8 @@ pub struct Config {
     pub egress: EgressRules,
     /// Whether a pod's annotation `peapod.dev/allow-egress` (rules, separated by commas) adds to that.
     pub egress_annotation: bool,
+    /// Where other agents connect to, on the node's address; none if they cannot.
+    pub pod_port: Option<u16>,
     /// Labels of the Node beside the well-known ones.
     pub labels: Vec<(String, String)>,
 }
@@ -45,6 +47,7 @@ impl Config {
             service_cidrs: vec![range(10, 96, 12)],
             egress: EgressRules::none(),
             egress_annotation: true,
+            pod_port: None,
             labels: Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ pub mod link;
 mod logs;
 pub mod network;
 mod node;
+pub mod peers;
 mod pods;
 mod probe;
 mod proxy;

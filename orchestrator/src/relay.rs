@@ -115,3 +115,106 @@ fn status(status: StatusCode) -> Response<Body> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use hyper::client::conn::http2 as client;
+    use tokio::sync::mpsc;
+
+    type Pieces = mpsc::Sender<Result<Frame<Bytes>, std::io::Error>>;
+
+    fn body() -> (Pieces, UnsyncBoxBody<Bytes, std::io::Error>) {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let pieces = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+        (sender, StreamBody::new(pieces).boxed_unsync())
+    }
+
+    /// An agent that says who asked and then sends back what it gets.
+    async fn agent(nodes: &Nodes, tasks: &Tasks, name: &str) {
+        let (ours, theirs) = tokio::io::duplex(DUPLEX_BYTES);
+        nodes.attach(name, ours);
+        let executor = tasks.clone();
+        tasks.spawn(async move {
+            let echo = hyper::service::service_fn(|request: Request<Incoming>| async move {
+                let asker = request.headers()[SOURCE_NODE].clone();
+                let mut response = Response::new(request.into_body());
+                response.headers_mut().insert("asker", asker);
+                Ok::<_, Infallible>(response)
+            });
+            let _ = http2::Builder::new(executor).serve_connection(TokioIo::new(theirs), echo).await;
+        });
+        while nodes.len() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn source(
+        relay: &Relay,
+        tasks: &Tasks,
+        name: &str,
+    ) -> client::SendRequest<UnsyncBoxBody<Bytes, std::io::Error>> {
+        let io = TokioIo::new(relay.connect(name));
+        let (sender, connection) = client::Builder::new(tasks.clone()).handshake(io).await.unwrap();
+        tasks.spawn(async move {
+            let _ = connection.await;
+        });
+        sender
+    }
+
+    fn call(
+        to: &str,
+        claimed: &str,
+        body: UnsyncBoxBody<Bytes, std::io::Error>,
+    ) -> Request<UnsyncBoxBody<Bytes, std::io::Error>> {
+        let request = Request::post(format!("http://peapod{TCP_PATH}"));
+        request.header(DESTINATION_NODE, to).header(SOURCE_NODE, claimed).body(body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn pieces_pass_both_ways_and_the_source_is_who_it_is() {
+        let tasks = Tasks::default();
+        let nodes = Nodes::new(tasks.clone());
+        let relay = Relay::new(nodes.clone(), tasks.clone());
+        agent(&nodes, &tasks, "b").await;
+        let mut sender = source(&relay, &tasks, "a").await;
+        let (pieces, request) = body();
+        let response = sender.send_request(call("b", "c", request)).await.unwrap();
+        assert_eq!(response.headers()["asker"], "a");
+        let mut echoed = response.into_body();
+        for piece in ["one", "two"] {
+            pieces.send(Ok(Frame::data(piece.into()))).await.unwrap();
+            assert_eq!(echoed.frame().await.unwrap().unwrap().into_data().unwrap(), piece);
+        }
+        drop(pieces);
+        assert!(echoed.collect().await.unwrap().to_bytes().is_empty());
+
+        for (to, path, code) in [("nobody", TCP_PATH, 503), ("b", "/containerLogs/a/b/c", 404)] {
+            let (_pieces, request) = body();
+            let mut request = call(to, "a", request);
+            *request.uri_mut() = format!("http://peapod{path}").parse().unwrap();
+            assert_eq!(sender.send_request(request).await.unwrap().status().as_u16(), code, "{to} {path}");
+        }
+        tasks.shutdown(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test]
+    async fn a_node_that_leaves_or_comes_again_ends_its_streams() {
+        let tasks = Tasks::default();
+        let nodes = Nodes::new(tasks.clone());
+        let relay = Relay::new(nodes.clone(), tasks.clone());
+        agent(&nodes, &tasks, "b").await;
+        let mut first = source(&relay, &tasks, "a").await;
+        let (_pieces, request) = body();
+        let mut echoed = first.send_request(call("b", "a", request)).await.unwrap().into_body();
+        // Its newer connection replaces the older one.
+        let mut second = source(&relay, &tasks, "a").await;
+        assert!(echoed.frame().await.unwrap().is_err());
+        let (_pieces, request) = body();
+        let mut echoed = second.send_request(call("b", "a", request)).await.unwrap().into_body();
+        tasks.shutdown(Duration::ZERO).await;
+        assert!(echoed.frame().await.unwrap().is_err());
+    }
+}

@@ -4,7 +4,7 @@ use super::address::ServerUrl;
 use super::clock::ServerClock;
 use super::identity::Identity;
 use super::trust::{Anchor, Distrust, Trust};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig};
@@ -49,7 +49,8 @@ pub struct Dialer {
     trust: Arc<Trust>,
     config: ArcSwap<ClientConfig>,
     local_ip: Mutex<Option<IpAddr>>,
-    clock: ServerClock,
+    clock: Arc<ServerClock>,
+    identity: ArcSwapOption<Identity>,
 }
 
 impl Dialer {
@@ -67,8 +68,8 @@ impl Dialer {
     pub(super) fn anonymous(server: ServerUrl, anchor: Anchor) -> Result<Dialer, String> {
         let trust = Arc::new(Trust::new(anchor, Arc::new(rustls::crypto::ring::default_provider())));
         let config = config(&trust, None)?;
-        let (local_ip, clock) = (Mutex::default(), ServerClock::default());
-        Ok(Dialer { server, trust, config: ArcSwap::from_pointee(config), local_ip, clock })
+        let (local_ip, clock, identity) = (Mutex::default(), Arc::default(), ArcSwapOption::empty());
+        Ok(Dialer { server, trust, config: ArcSwap::from_pointee(config), local_ip, clock, identity })
     }
 
     /// Connections from now on show this certificate.
@@ -77,6 +78,7 @@ impl Dialer {
     /// The certificate does not fit its key; a few words.
     pub fn use_identity(&self, identity: &Identity) -> Result<(), String> {
         self.config.store(Arc::new(config(&self.trust, Some(identity))?));
+        self.identity.store(Some(Arc::new(identity.clone())));
         Ok(())
     }
 
@@ -86,8 +88,13 @@ impl Dialer {
     }
 
     /// The server's time, as it told it last.
-    pub fn clock(&self) -> &ServerClock {
+    pub fn clock(&self) -> &Arc<ServerClock> {
         &self.clock
+    }
+
+    /// Who this machine is to others now; none if it shows no certificate.
+    pub(super) fn identity(&self) -> Option<Arc<Identity>> {
+        self.identity.load_full()
     }
 
     /// This machine's address on the newest connection.

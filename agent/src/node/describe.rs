@@ -18,6 +18,7 @@ pub(crate) struct Machine {
     host_ip: IpAddr,
     max_pods: u32,
     extra_labels: Vec<(String, String)>,
+    pod_port: Option<u16>,
     cores: usize,
     memory_kib: u64,
     kernel: String,
@@ -34,6 +35,7 @@ impl Machine {
             host_ip,
             max_pods,
             extra_labels: Vec::new(),
+            pod_port: None,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_kib: memory_kib(&file("/proc/meminfo")),
             kernel: file("/proc/sys/kernel/osrelease"),
@@ -45,6 +47,12 @@ impl Machine {
     /// With labels of its own besides the usual ones.
     pub(crate) fn with_labels(mut self, labels: Vec<(String, String)>) -> Machine {
         self.extra_labels = labels;
+        self
+    }
+
+    /// Taking connections of other agents on this port of its address.
+    pub(crate) fn with_port(mut self, port: Option<u16>) -> Machine {
+        self.pod_port = port;
         self
     }
 
@@ -85,6 +93,11 @@ impl Machine {
             {"type": "Hostname", "address": self.name},
         ]);
         status["nodeInfo"] = self.info();
+        match self.pod_port {
+            Some(port) => status["daemonEndpoints"] = json!({"kubeletEndpoint": {"Port": port}}),
+            None if status["daemonEndpoints"].is_null() => {}
+            None => status["daemonEndpoints"] = Value::Null,
+        }
         status["conditions"] = conditions(&node["status"]["conditions"]);
         status
     }
@@ -148,6 +161,10 @@ mod tests {
             .unwrap();
         node["status"]["conditions"][ready]["status"] = "Unknown".into();
         assert_ne!(machine.status(&node), node["status"]);
+        let listening = machine.with_port(Some(10250));
+        node["status"] = listening.status(&node);
+        assert_eq!(node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"], 10250);
+        assert!(listening.with_port(None).status(&node)["daemonEndpoints"].is_null());
         assert!(memory_kib("MemTotal:  16 kB\nMemFree: 1 kB") == 16);
     }
 }

@@ -7,11 +7,13 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use parking_lot::Mutex;
+use peapod_agent::peers::RelayOnly;
 use peapod_agent::{Agent, Config};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +74,8 @@ impl World {
 
     /// Starts an agent on `dir`.
     pub(crate) async fn agent(&self, dir: &Path) -> Agent {
-        Agent::start(Config::new("node", dir), self.client()).await.unwrap()
+        let reach = Arc::new(RelayOnly(|| Err(io::Error::other("the node is alone"))));
+        Agent::start(Config::new("node", dir), self.client(), reach).await.unwrap()
     }
 
     fn write(&self, kind: &'static str, path: &str, mut object: Value) -> Value {

@@ -4,8 +4,10 @@ use crate::place;
 use crate::table::print;
 use anyhow::{Context, bail};
 use clap::Args;
-use peapod_agent::link::{self, CaHash, Dialer, Identity, JoinRequest, JoinToken, ServerUrl};
-use std::net::{IpAddr, Ipv4Addr};
+use peapod_agent::link::{
+    self, CaHash, Dialer, Identity, JoinRequest, JoinToken, NodeListener, NodeReach, ServerUrl,
+};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -26,6 +28,10 @@ pub(crate) struct Agent {
     /// The node's address, on which NodePorts listen; by default the one that reaches the server.
     #[arg(long, value_name = "ADDR")]
     node_ip: Option<IpAddr>,
+    /// Where agents of other nodes connect, if they can, so that pod traffic need not go by the server; port 0 picks a
+    /// free one. By default the node's address and port 0.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -48,16 +54,19 @@ impl Agent {
         let name = identity.node_name().to_string();
         let mut config = self.node.config(&name, dir.to_path_buf())?;
         config.host_ip = self.node_ip.or(dialer.local_ip()).unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let client = link::client(dialer.clone());
+        let listener = self.listener(config.host_ip).await?;
+        config.pod_port = listener.as_ref().map(NodeListener::port);
+        let (client, reach) = (link::client(dialer.clone()), Arc::new(NodeReach(dialer.clone())));
         let agent = tokio::select! {
             () = &mut stop => return Ok(ExitCode::SUCCESS),
-            agent = peapod_agent::Agent::start(config, client.clone()) => agent?,
+            agent = peapod_agent::Agent::start(config, client.clone(), reach) => agent?,
         };
         print(&format!("node: {name} at {} (data in {})\n", dialer.server(), dir.display()));
         let failure = tokio::select! {
             () = &mut stop => None,
             reason = agent.failed() => Some(reason),
             () = link::serve(&agent, &dialer) => None,
+            () = serve_nodes(listener, &agent, &dialer) => None,
             () = link::keep_certificate(identity, &dialer, client) => None,
             () = say_ready(&agent, &name) => None,
         };
@@ -65,6 +74,19 @@ impl Agent {
         match failure {
             Some(reason) => bail!("{reason}"),
             None => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    /// The socket for other agents. One that is not asked for and cannot be had is done without.
+    async fn listener(&self, host_ip: IpAddr) -> anyhow::Result<Option<NodeListener>> {
+        let address = self.listen.unwrap_or(SocketAddr::new(host_ip, 0));
+        match NodeListener::bind(address).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) if self.listen.is_none() => {
+                say(&format!("cannot listen on {address} ({error}): pods of other nodes come by the server"));
+                Ok(None)
+            }
+            Err(error) => bail!("--listen: cannot listen on {address}: {error}"),
         }
     }
 
@@ -122,6 +144,14 @@ fn parsed<T: FromStr<Err = String>>(flag: &str, text: Option<&str>) -> anyhow::R
 
 fn say(line: &str) {
     eprintln!("{line}");
+}
+
+/// Takes connections of other agents; goes on for ever.
+async fn serve_nodes(listener: Option<NodeListener>, agent: &peapod_agent::Agent, dialer: &Arc<Dialer>) {
+    match listener {
+        Some(listener) => listener.serve(agent.fabric(), dialer).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Says `ready` once the Node is; goes on for ever.

@@ -11,10 +11,13 @@ use crate::place::Server;
 use crate::table::print;
 use anyhow::{Context, bail};
 use clap::Args;
+use peapod_agent::peers::{RelayOnly, Stream};
 use peapod_agent::{Agent, Config};
 use peapod_orchestrator::{ControlPlane, Identity};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// `peapod up`.
 #[derive(Args, Debug)]
@@ -99,5 +102,7 @@ async fn start_agent(plane: &ControlPlane, config: Config) -> anyhow::Result<Age
     let stream = plane.connect(Identity::node(&config.node_name));
     let client =
         peapod_agent::link::over(stream).await.context("cannot reach the control plane in this process")?;
-    Agent::start(config, client).await
+    let relay = plane.pod_relay(&config.node_name);
+    let reach = Arc::new(RelayOnly(move || -> io::Result<Box<dyn Stream>> { Ok(Box::new(relay())) }));
+    Agent::start(config, client, reach).await
 }

@@ -1,0 +1,236 @@
+//! Two machines, each a network namespace, on a switch that the test can unplug: a server and an agent on one, an agent on
+//! the other. Real processes, stock kubectl.
+
+use peapod_tests::cluster::Cluster;
+use peapod_tests::kubectl::Kubectl;
+use peapod_tests::node::Node;
+use peapod_tests::process::Place;
+use peapod_tests::switch::Switch;
+use peapod_tests::{http, slow, wait};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Seconds of silence after which a node is given up; it renews its Lease every ten.
+const GRACE: &str = "15";
+const READY: &str = "{.status.conditions[?(@.type=='Ready')].status}";
+const WEB: &str = "{.items[?(@.metadata.labels.app=='web')].metadata.name}";
+
+/// A cluster of two machines. What is dropped first stands first.
+struct Two {
+    far: Node,
+    near: Node,
+    cluster: Cluster,
+    far_machine: Place,
+    switch: Switch,
+}
+
+impl Two {
+    /// `far` joins with `line`'s changes of the join line and `args` besides.
+    fn new(server: &[&str], line: impl Fn(&Switch, &Cluster, String) -> String, args: &[&str]) -> Two {
+        let mut switch = Switch::new();
+        let (near_machine, far_machine) = (switch.machine(), switch.machine());
+        let host = switch.host().to_string();
+        let flags = [&["--node-grace", GRACE, "--tls-san", &host], server].concat();
+        let cluster = Cluster::server(&near_machine, &flags);
+        let near = cluster.join(&near_machine, "near", &[]);
+        let line = line(&switch, &cluster, cluster.token(&[]));
+        let mut far = Node::new(cluster.scratch(), &far_machine, "far", &line, args);
+        far.up();
+        far.without_token();
+        println!("near at {}, far at {}", near_machine.host, far_machine.host);
+        Two { far, near, cluster, far_machine, switch }
+    }
+
+    fn kubectl(&self) -> Kubectl {
+        self.cluster.kubectl()
+    }
+
+    /// Replicas of `hello` that say their names, behind a NodePort, on both nodes. They are evicted `seconds` after their
+    /// node was given up.
+    fn serve(&self, replicas: usize, seconds: u64) {
+        let manifest = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  replicas: {replicas}\n  selector: \
+             {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n    spec:\n      tolerations: \
+             [{{key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: {seconds}}}, {{key: \
+             node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: {seconds}}}]\n      \
+             containers: [{{name: web, image: hello, ports: [{{containerPort: 80}}]}}]\n---\napiVersion: v1\nkind: \
+             Service\nmetadata: {{name: web}}\nspec: {{type: NodePort, selector: {{app: web}}, ports: [{{port: 80}}]}}\n"
+        );
+        self.kubectl().stdin("apply -f -", &manifest).ok();
+        self.kubectl().run("rollout status deployment/web --timeout=90s").ok();
+        assert_eq!(self.nodes(), BTreeSet::from(["far".to_string(), "near".to_string()]));
+    }
+
+    /// The nodes on which there are replicas.
+    fn nodes(&self) -> BTreeSet<String> {
+        words(&self.kubectl().path("pods -l app=web", "{.items[*].spec.nodeName}"))
+    }
+
+    fn replicas(&self) -> BTreeSet<String> {
+        words(&self.kubectl().path("pods", WEB))
+    }
+
+    /// Waits until exactly `expected` answer on `machine`'s NodePort.
+    fn answer_on(&self, machine: &Place, expected: &BTreeSet<String>) {
+        let at = SocketAddr::new(machine.host, self.cluster.node_port("web").port());
+        wait::until(&format!("answers on {at} from {expected:?}"), 60, || {
+            let mut seen = BTreeSet::new();
+            for _ in 0..4 * expected.len() {
+                let (code, body) = http::get(at, "/")?;
+                let name = body.strip_prefix("hello from ").and_then(|rest| rest.split(':').next());
+                seen.insert(name.filter(|_| code == 200).ok_or(format!("{code} {body}"))?.to_string());
+            }
+            if seen == *expected { Ok(()) } else { Err(format!("{seen:?}")) }
+        });
+        println!("{at}: {expected:?} answer");
+    }
+
+    fn answer_everywhere(&self, expected: &BTreeSet<String>) {
+        self.answer_on(self.near.place(), expected);
+        self.answer_on(&self.far_machine, expected);
+    }
+
+    fn wait_for_far(&self, ready: &str) {
+        wait::until(&format!("far to be Ready: {ready}"), 90, || {
+            match self.kubectl().path("node far", READY) {
+                status if status == ready => Ok(()),
+                status => Err(status),
+            }
+        });
+    }
+
+    /// Names, uids and restarts: equal as long as no container was started anew.
+    fn runs(&self) -> String {
+        let run = "{range .items[*]}{.metadata.name} {.metadata.uid} {.status.containerStatuses[*].restartCount}\n{end}";
+        self.kubectl().path("pods", run)
+    }
+
+    /// Whether the agent `from` has a connection of its own to the agent `to`.
+    fn is_direct(&self, from: &Node, to: &Node) -> bool {
+        let port = self
+            .kubectl()
+            .path(&format!("node {}", to.name()), "{.status.daemonEndpoints.kubeletEndpoint.Port}");
+        let port: u16 = port.parse().unwrap_or_else(|_| panic!("{} tells no port: {port:?}", to.name()));
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", from.pid())).unwrap();
+        let remote = format!(":{port:04X}");
+        // Local address, remote address, state: 01 is ESTABLISHED.
+        table.lines().any(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.get(2).is_some_and(|to| to.ends_with(&remote)) && fields.get(3) == Some(&"01")
+        })
+    }
+}
+
+fn words(text: &str) -> BTreeSet<String> {
+    text.split_whitespace().map(str::to_string).collect()
+}
+
+fn same(_: &Switch, _: &Cluster, line: String) -> String {
+    line
+}
+
+/// A pod on `node` that counts aloud, ten lines a second.
+fn counter(kubectl: &Kubectl, name: &str, node: &str) {
+    let manifest = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{nodeSelector: {{kubernetes.io/hostname: {node}}}, volumes: \
+         [{{name: v, emptyDir: {{}}}}], containers: [{{name: main, image: writer, args: [/data/lines, '0.1'], volumeMounts: \
+         [{{name: v, mountPath: /data}}]}}]}}\n"
+    );
+    kubectl.stdin("create -f -", &manifest).ok();
+    kubectl.run(&format!("wait pod/{name} --for=condition=Ready --timeout=60s")).ok();
+}
+
+fn follow(kubectl: &Kubectl, name: &str, lines: usize) {
+    let mut command = kubectl.command(&["logs", "-f", name]);
+    let mut follower = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(follower.stdout.take().unwrap()).lines();
+    for (number, line) in (1..=lines).zip(output) {
+        assert_eq!(line.unwrap(), format!("wrote line {number} from {name}"));
+    }
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[test]
+fn a_service_spans_two_nodes_and_outlives_one_of_them() {
+    let mut two = Two::new(&[], same, &[]);
+    let kubectl = two.kubectl();
+    two.serve(3, 1);
+    let replicas = two.replicas();
+    assert_eq!(replicas.len(), 3);
+    two.answer_everywhere(&replicas);
+    assert!(two.is_direct(&two.near, &two.far) && two.is_direct(&two.far, &two.near));
+    counter(&kubectl, "counter", "far");
+    follow(&kubectl, "counter", 20);
+
+    // Killed: its pods are replaced on the other one, whose own go on.
+    let of_near =
+        words(&kubectl.path("pods -l app=web", "{.items[?(@.spec.nodeName=='near')].metadata.name}"));
+    two.far.kill();
+    let replaced = wait::until("three replicas on near", 120, || {
+        let near = "{.items[?(@.spec.nodeName=='near')].metadata.name}";
+        let here = words(&kubectl.path("pods -l app=web", near));
+        if here.len() == 3 { Ok(here) } else { Err(format!("{here:?}")) }
+    });
+    assert!(replaced.is_superset(&of_near), "{of_near:?} went on, {replaced:?}");
+    two.answer_on(two.near.place(), &replaced);
+
+    // Back: what was replaced stays replaced, and it is used again.
+    two.far.up();
+    two.wait_for_far("True");
+    two.answer_everywhere(&replaced);
+    let runs = |two: &Two| {
+        two.runs().lines().filter(|line| line.starts_with("web")).map(String::from).collect::<BTreeSet<_>>()
+    };
+    let before = runs(&two);
+    assert!(before.len() == 3 && before.iter().all(|line| line.ends_with(" 0")), "{before:?}");
+    kubectl.run("scale deployment web --replicas=6").ok();
+    kubectl.run("rollout status deployment/web --timeout=90s").ok();
+    assert!(two.nodes().contains("far"));
+    assert!(runs(&two).is_superset(&before), "the others went on");
+    two.answer_everywhere(&two.replicas());
+}
+
+#[test]
+fn a_cable_that_is_pulled_and_put_back_restarts_nothing() {
+    let two = Two::new(&[], same, &[]);
+    let kubectl = two.kubectl();
+    two.serve(3, 300);
+    counter(&kubectl, "counter", "far");
+    let (all, runs) = (two.replicas(), two.runs());
+    two.answer_everywhere(&all);
+    two.switch.plug(&two.far_machine, false);
+    // At first by trying another endpoint, then because the node is known to be gone.
+    let near = words(&kubectl.path("pods -l app=web", "{.items[?(@.spec.nodeName=='near')].metadata.name}"));
+    two.answer_on(two.near.place(), &near);
+    two.wait_for_far("Unknown");
+    two.answer_on(two.near.place(), &near);
+    two.switch.plug(&two.far_machine, true);
+    two.wait_for_far("True");
+    two.answer_everywhere(&all);
+    assert_eq!(two.runs(), runs, "no container was started anew");
+    let log = kubectl.run("logs counter").ok();
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(lines.first() == Some(&"wrote line 1 from counter"), "{:?}", lines.first());
+}
+
+#[test]
+fn a_node_that_nobody_reaches_over_a_slow_line_is_an_ordinary_node() {
+    let delay = Duration::from_millis(40);
+    let slowly = |switch: &Switch, cluster: &Cluster, line: String| {
+        let relay = slow::relay(switch.host(), cluster.address(), delay);
+        println!("far reaches the server by {relay}, {delay:?} later each way");
+        line.replace(&cluster.address().to_string(), &relay.to_string())
+    };
+    // It tells an address and a port at which nobody answers.
+    let two = Two::new(&[], slowly, &["--listen", "127.0.0.1:0"]);
+    two.serve(3, 300);
+    two.answer_everywhere(&two.replicas());
+    assert!(!two.is_direct(&two.near, &two.far), "nobody can have reached it");
+    counter(&two.kubectl(), "counter", "far");
+    follow(&two.kubectl(), "counter", 20);
+    let runs = two.runs();
+    assert!(runs.lines().all(|line| line.ends_with(" 0")), "{runs}");
+}
