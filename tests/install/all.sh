@@ -10,6 +10,7 @@ into "$@"
 
 apt_install curl curl ca-certificates
 apt_install python3 python3
+apt_install ip iproute2
 apt_install faketime faketime
 "$repository/tests/install/kubectl.sh" "$dir"
 "$repository/modules/toolchain.sh"

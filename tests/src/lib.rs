@@ -6,6 +6,7 @@ pub mod kubectl;
 pub mod node;
 pub mod process;
 pub mod relay;
+pub mod switch;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -5,8 +5,9 @@ use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
 use peapod_tests::node::Node;
 use peapod_tests::process::Place;
+use peapod_tests::relay::Relay;
 use peapod_tests::switch::Switch;
-use peapod_tests::{http, slow, wait};
+use peapod_tests::{http, wait};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -220,7 +221,7 @@ fn a_cable_that_is_pulled_and_put_back_restarts_nothing() {
 fn a_node_that_nobody_reaches_over_a_slow_line_is_an_ordinary_node() {
     let delay = Duration::from_millis(40);
     let slowly = |switch: &Switch, cluster: &Cluster, line: String| {
-        let relay = slow::relay(switch.host(), cluster.address(), delay);
+        let relay = Relay::slow(switch.host(), cluster.address(), delay).address();
         println!("far reaches the server by {relay}, {delay:?} later each way");
         line.replace(&cluster.address().to_string(), &relay.to_string())
     };
