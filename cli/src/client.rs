@@ -94,7 +94,9 @@ impl Client {
         let code = response.status();
         let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let status: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let message = status["message"].as_str().map(str::to_string);
+        // A `Status`, or what registries answer.
+        let message = status["message"].as_str().or(status["errors"][0]["message"].as_str());
+        let message = message.map(str::to_string);
         let plain = || String::from_utf8_lossy(&body).trim().to_string();
         bail!("{} (HTTP {})", message.unwrap_or_else(plain), code.as_u16())
     }

@@ -19,6 +19,7 @@ mod tasks;
 
 pub use authn::Identity;
 pub use config::Config;
+pub use registry::Artifact;
 
 use anyhow::Context;
 use cache::Cache;

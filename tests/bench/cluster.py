@@ -1,4 +1,4 @@
-"""A `peapod up` for benches, and a keep-alive connection to its API. Standard library only."""
+"""A `peapod up` or `peapod server` for benches, and a keep-alive connection to its API. Standard library only."""
 import http.client
 import json
 import os
@@ -16,8 +16,8 @@ PEAPOD = os.environ.get("PEAPOD", os.path.join(ROOT, "target/release/peapod"))
 class Cluster:
     """One process on a data directory of its own; use as a context manager."""
 
-    def __init__(self, *args, host="127.0.0.1", data_dir=None):
-        self.args, self.host = args, host
+    def __init__(self, *args, host="127.0.0.1", data_dir=None, verb="up"):
+        self.args, self.host, self.verb = (("--node-name", "node-1") if verb == "up" else ()) + args, host, verb
         self.temporary = None if data_dir else tempfile.TemporaryDirectory(prefix="peapod-bench-")
         self.data_dir = data_dir or os.path.join(self.temporary.name, "data")
         self.process = None
@@ -25,8 +25,8 @@ class Cluster:
     def start(self):
         """Starts; gives the seconds from exec to the `ready` line."""
         env = {k: v for k, v in os.environ.items() if k != "RUST_BACKTRACE"}
-        command = [PEAPOD, "up", "--listen", f"{self.host}:0", "--node-name", "node-1", "--data-dir", self.data_dir,
-                   "--images", os.path.join(ROOT, "modules/dist"), *self.args]
+        command = [PEAPOD, self.verb, "--listen", f"{self.host}:0", "--data-dir", self.data_dir, "--images",
+                   os.path.join(ROOT, "modules/dist"), *self.args]
         begin = time.perf_counter()
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
         for line in self.process.stdout:
@@ -35,7 +35,7 @@ class Cluster:
                 seconds = time.perf_counter() - begin
                 break
         else:
-            raise SystemExit("peapod up did not get ready")
+            raise SystemExit(f"peapod {self.verb} did not get ready")
         self.port = int(self.url.rsplit(":", 1)[1])
         with open(os.path.join(self.data_dir, "admin.token")) as file:
             self.token = file.read().strip()

@@ -88,7 +88,7 @@ fn images_that_cannot_run_say_what_to_do() {
         let command = Command::new(peapod())
             .args([
                 "image",
-                "load",
+                "push",
                 path.to_str().unwrap(),
                 name,
                 "--data-dir",

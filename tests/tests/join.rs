@@ -135,3 +135,48 @@ fn pods_run_on_while_the_server_is_away() {
         assert_eq!(kubectl.path("pod counter", RESTARTS), "0");
     }
 }
+
+#[test]
+fn a_far_node_pulls_by_digest_and_strangers_do_not() {
+    let cluster = Cluster::server(&Place::own(), &[]);
+    let kubectl = cluster.kubectl();
+    let node = cluster.join(&Place::own(), "far", &[]);
+    // A module that no other image is made of.
+    let wasm = cluster.scratch().join("own.wasm");
+    std::fs::write(&wasm, "(module (memory (export \"memory\") 1) (func (export \"_start\")) ;; own\n)")
+        .unwrap();
+    let push = |name: &str| cluster.peapod(&["image", "push", wasm.to_str().unwrap(), name]);
+    let said = push("team/own:v1").ok();
+    let digest = said.trim().strip_prefix("pushed team/own:v1 ").expect("what was pushed").to_string();
+    assert_eq!(
+        push("team/own").ok(),
+        format!("pushed team/own:latest {digest}\n"),
+        "the same file, the same digest"
+    );
+    let images = cluster.peapod(&["image", "ls"]).ok();
+    assert!(images.lines().any(|row| row.starts_with("team/own") && row.contains("v1")), "{images}");
+    let manifest = format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: own}}, spec: {{restartPolicy: Never, nodeName: far, containers: [{{name: \
+         main, image: 'team/own@{digest}'}}]}}}}"
+    );
+    kubectl.stdin("create -f -", &manifest).ok();
+    wait::until("the end of the pod", 60, || match kubectl.path("pod own", "{.status.phase}").as_str() {
+        "Succeeded" => Ok(()),
+        _ => Err(kubectl.run("describe pod own").out),
+    });
+    let layer = kubectl.path("pod own", "{.status.containerStatuses[0].imageID}");
+    let hex = layer.rsplit_once("sha256:").expect("a digest").1;
+    let kept = std::fs::read(node.data_dir().join("agent/images/blobs/sha256").join(hex)).unwrap();
+    assert_eq!(kept, std::fs::read(&wasm).unwrap(), "the node has the very bytes");
+
+    let server = format!("--server=https://{} --insecure-skip-tls-verify", cluster.address());
+    let nobody = kubectl.run(&format!("--kubeconfig=/dev/null {server} get --raw /v2/team/own/tags/list"));
+    nobody.fails_with("authentication required");
+    let token = cluster.token(&[]);
+    let token = token.split_whitespace().skip_while(|word| *word != "--token").nth(1).unwrap();
+    let joining = format!("--kubeconfig=/dev/null {server} --token={token} get --raw /v2/team/own/tags/list");
+    kubectl.run(&joining).fails_with("denied");
+    push("Team/Own").fails_with("invalid repository name or tag");
+    std::fs::write(&wasm, "#!/bin/sh").unwrap();
+    push("team/own").fails_with("own.wasm: it is no WebAssembly module or component");
+}

@@ -12,7 +12,7 @@ use std::process::Command;
 fn start(name: &str) -> (Cluster, Kubectl) {
     let cluster = Cluster::start(&[]);
     let loaded = Command::new(peapod())
-        .args(["image", "load"])
+        .args(["image", "push"])
         .arg(tool(&format!("images/{name}.wasm")))
         .args([name, "--data-dir"])
         .arg(cluster.data_dir())

@@ -76,7 +76,7 @@ impl ImageSource for Registry {
         match status {
             StatusCode::OK => layer(name, &body).and_then(|layer| pinned(name, &body, layer)),
             StatusCode::NOT_FOUND => Err(failed(format!(
-                "{name}: not found. Load it with: peapod image load FILE.wasm {}:{}",
+                "{name}: not found. Push it with: peapod image push FILE.wasm {}:{}",
                 name.repository(),
                 name.tag()
             ))),
@@ -209,7 +209,7 @@ mod tests {
         let registry = registry();
         let message = async |text| registry.manifest(&name(text)).await.unwrap_err().message;
         assert!(
-            message("nothing").await.contains("nothing:latest: not found. Load it with: peapod image load")
+            message("nothing").await.contains("nothing:latest: not found. Push it with: peapod image push")
         );
         assert!(message("linux").await.contains("layer is application/tar"));
         assert!(message("broken").await.contains("answered 500 Internal Server Error: out of order"));

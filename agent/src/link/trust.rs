@@ -118,9 +118,12 @@ impl Trust {
 
     fn tell_of_time(&self, why: &CertificateError, is_good: bool) {
         if is_good && !self.told_of_time.swap(true, Ordering::Relaxed) {
+            use CertificateError::{NotValidYet, NotValidYetContext};
+            let is_early = matches!(why, NotValidYet | NotValidYetContext { .. });
             tracing::warn!(
-                "by this machine's clock the server's certificate is not valid ({why}); it is taken, because its \
-                 authority and its name are the right ones: set one of the two clocks"
+                "by this machine's clock the server's certificate is {}; it is taken, because its authority and its name \
+                 are the right ones: set one of the two clocks",
+                if is_early { "not valid yet" } else { "not valid any more" },
             );
         }
     }

@@ -1,23 +1,21 @@
 use super::resource::query;
 use crate::client::Client;
 use crate::table::{self, Output, print};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Subcommand;
 use http::Method;
+use peapod_orchestrator::Artifact;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const CONFIG: &str = "application/vnd.wasm.config.v0+json";
-const LAYER: &str = "application/wasm";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
 /// `peapod image`.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Image {
-    /// Load a WebAssembly module or component as an image.
-    Load {
+    /// Push a WebAssembly module or component to the server's registry.
+    #[command(visible_alias = "load")]
+    Push {
         /// The .wasm file.
         file: PathBuf,
         /// NAME or NAME:TAG; the tag is `latest` if there is none.
@@ -34,20 +32,22 @@ pub(crate) enum Image {
 impl Image {
     pub(crate) async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
         match self {
-            Image::Load { file, name } => {
-                let module =
-                    std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-                if !module.starts_with(b"\0asm") && !module.trim_ascii_start().starts_with(b"(") {
-                    bail!("{} is no WebAssembly: it does not begin with \\0asm", file.display());
-                }
-                let (name, tag) = name.rsplit_once(':').unwrap_or((&name, "latest"));
-                let digest = load(&client, module, name, tag).await?;
-                print(&format!("loaded {name}:{tag} {digest}\n"));
+            Image::Push { file, name } => {
+                let called = file.display();
+                let module = std::fs::read(&file).with_context(|| format!("cannot read {called}"))?;
+                let (name, tag) = split(&name);
+                let digest = push(&client, module, name, tag).await.with_context(|| called.to_string())?;
+                print(&format!("pushed {name}:{tag} {digest}\n"));
             }
             Image::Ls { output } => list(&client, output).await?,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Name and tag.
+fn split(image: &str) -> (&str, &str) {
+    image.rsplit_once(':').unwrap_or((image, "latest"))
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -57,24 +57,22 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// Pushes a module as the OCI distribution specification says; gives the manifest's digest.
-async fn load(client: &Client, module: Vec<u8>, name: &str, tag: &str) -> anyhow::Result<String> {
-    let layer = json!({"mediaType": LAYER, "digest": digest(&module), "size": module.len()});
-    let config = json!({"architecture": "wasm", "os": "wasi", "layerDigests": [layer["digest"]]}).to_string();
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": MANIFEST, "layers": [layer],
-        "config": {"mediaType": CONFIG, "digest": digest(config.as_bytes()), "size": config.len()},
-    })
-    .to_string();
+async fn push(client: &Client, module: Vec<u8>, name: &str, tag: &str) -> anyhow::Result<String> {
+    let Artifact { config, manifest } = Artifact::of(&module).map_err(anyhow::Error::msg)?;
     for blob in [module, config.into_bytes()] {
         push_blob(client, name, blob).await?;
     }
     let path = format!("/v2/{name}/manifests/{tag}");
     let result = digest(manifest.as_bytes());
-    client.send(Method::PUT, &path, &[("content-type", MANIFEST)], manifest).await?;
+    client.send(Method::PUT, &path, &[("content-type", Artifact::MEDIA_TYPE)], manifest).await?;
     Ok(result)
 }
 
+/// Sends what the server does not have yet.
 async fn push_blob(client: &Client, name: &str, blob: Vec<u8>) -> anyhow::Result<()> {
+    if client.send(Method::HEAD, &format!("/v2/{name}/blobs/{}", digest(&blob)), &[], "").await.is_ok() {
+        return Ok(());
+    }
     let path = format!("/v2/{name}/blobs/uploads/?digest={}", query(&digest(&blob)));
     let headers = [("content-type", "application/octet-stream")];
     let answer = client.send(Method::POST, &path, &headers, blob.clone()).await?;

@@ -26,7 +26,7 @@ Getting started:
   peapod up --apply manifests/hello.yaml    start a cluster on this machine and run something in it
   kubectl --kubeconfig ~/.local/share/peapod/kubeconfig get pods
                                             stock kubectl, client libraries and Helm work as they are
-  peapod image load app.wasm app            give it a module of your own, then:
+  peapod image push app.wasm app            give it a module of your own, then:
   kubectl create deployment app --image=app
 ";
 
@@ -53,7 +53,7 @@ enum Command {
     Token(token::Token),
     /// Print a link that signs a browser in to the dashboard.
     Dashboard(dashboard::Dashboard),
-    /// Load and list images, that is WebAssembly modules and components.
+    /// Push and list images, that is WebAssembly modules and components.
     #[command(subcommand)]
     Image(image::Image),
     /// Create or change objects as manifests say (server-side apply).

@@ -1,21 +1,16 @@
-//! Manifests: checked when they come in, made when a wasm file is pushed from this process.
+//! Manifests: checked when they come in, and stored.
 
+use super::artifact::{Artifact, MANIFEST_TYPE};
 use super::error::Refusal;
 use super::name::{Digest, Reference, repository, tag};
 use super::{Shelves, created, text_of};
 use crate::http::answer::Answer;
 use crate::http::{Body, read_body};
 use http::{HeaderMap, header};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Largest manifest.
 pub(super) const MANIFEST_LIMIT_BYTES: usize = 4 << 20;
-/// The manifest of one image.
-const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-/// The config of a wasm image, as the CNCF's wasm OCI artifact layout names it.
-const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
-/// A layer that is one wasm file.
-const LAYER_TYPE: &str = "application/wasm";
 /// What manifests may be.
 const MANIFEST_TYPES: [&str; 4] = [
     MANIFEST_TYPE,
@@ -81,29 +76,14 @@ fn check(shelves: &Shelves, name: &str, manifest: &Value) -> Result<(), Refusal>
 pub(super) fn push(shelves: &Shelves, name: &str, tag_text: &str, wasm: &[u8]) -> Result<Digest, Refusal> {
     let name = repository(&name.split('/').collect::<Vec<_>>())?;
     let tag = tag(tag_text)?;
-    let os = target(wasm)?;
+    let artifact = Artifact::of(wasm).map_err(Refusal::manifest_invalid)?;
     if wasm.len() as u64 > super::blobs::BLOB_LIMIT_BYTES {
         return Err(Refusal::too_large(super::blobs::BLOB_LIMIT_BYTES));
     }
-    let layer = shelves.blobs.put(wasm)?;
-    let config = json!({ "architecture": "wasm", "os": os, "layerDigests": [layer.as_str()] }).to_string();
-    let config_digest = shelves.blobs.put(config.as_bytes())?;
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
-        "config": { "mediaType": CONFIG_TYPE, "digest": config_digest.as_str(), "size": config.len() },
-        "layers": [{ "mediaType": LAYER_TYPE, "digest": layer.as_str(), "size": wasm.len() }],
-    })
-    .to_string();
-    let digest = shelves.blobs.put(manifest.as_bytes())?;
+    for blob in [wasm, artifact.config.as_bytes()] {
+        shelves.blobs.put(blob)?;
+    }
+    let digest = shelves.blobs.put(artifact.manifest.as_bytes())?;
     shelves.repositories.put(&name, &digest, MANIFEST_TYPE, Some(&tag))?;
     Ok(digest)
-}
-
-/// `wasip1` for a module, `wasip2` for a component, by the file's version field.
-fn target(wasm: &[u8]) -> Result<&'static str, Refusal> {
-    match wasm.get(..8) {
-        Some(b"\0asm\x01\0\0\0") => Ok("wasip1"),
-        Some(b"\0asm\x0d\0\x01\0") => Ok("wasip2"),
-        _ => Err(Refusal::manifest_invalid("the file is no WebAssembly module or component")),
-    }
 }

@@ -1,6 +1,7 @@
 //! The built-in image registry: the part of the OCI distribution API that pushing and pulling need, over files in
 //! `DATA/registry`.
 
+mod artifact;
 mod blobs;
 mod error;
 mod manifest;
@@ -12,6 +13,7 @@ use crate::http::Body;
 use crate::http::answer::{Answer, set_header};
 use crate::http::query::Query;
 use anyhow::Context;
+pub use artifact::Artifact;
 use blobs::Blobs;
 use error::Refusal;
 use http::{HeaderMap, Method, StatusCode, header};
