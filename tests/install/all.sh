@@ -13,6 +13,7 @@ apt_install python3 python3
 apt_install ip iproute2
 apt_install faketime faketime
 "$repository/tests/install/kubectl.sh" "$dir"
+"$repository/tests/install/chromium.sh" "$dir"
 "$repository/modules/toolchain.sh"
 "$repository/tests/install/third-party.sh" "$dir/images"
 for guest in gohello; do

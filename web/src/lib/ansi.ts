@@ -12,7 +12,7 @@ const COLOURS = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', '
 const SEQUENCE = /\x1b\[([0-9;:?<=>!]*)[ -/]*([@-~])|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]/g;
 /** Characters that are not seen, or that change the direction of the text around them. */
 // eslint-disable-next-line no-control-regex
-const UNSEEN = /[\x00-\x08\x0a-\x1f\x7f\x80-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+const UNSEEN = /[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** Splits a line by its colours. */
 export function spans(line: string): Span[] {
@@ -44,7 +44,7 @@ function style(codes: string, colour: string, bold: boolean): [string, boolean] 
   return [colour, bold];
 }
 
-/** Text in which nothing is hidden: control characters are shown by their pictures, others by their numbers. */
+/** Text in which nothing is hidden (line feeds and tabs are what they are): control characters are shown by their pictures, others by their numbers. */
 export function visibleText(text: string): string {
   return text.replace(UNSEEN, (character) => {
     const code = character.charCodeAt(0);

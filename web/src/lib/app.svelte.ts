@@ -22,6 +22,8 @@ class App {
   /** Moves on each second. */
   now = $state(Date.now());
   kinds = $state.raw<Kind[]>(KNOWN);
+  /** Whether the server has said which kinds there are. */
+  discovered = $state(false);
 
   readonly client = $derived(new Client(this.session?.token ?? '', () => this.refused(this.session)));
 
@@ -77,6 +79,7 @@ class App {
         const found = await discover(client);
         const known = new Set(KNOWN.map(idOf));
         this.kinds = [...KNOWN, ...found.filter((kind) => !known.has(idOf(kind)))];
+        this.discovered = true;
         return;
       } catch {
         await pause(delayMillis(failures, Math.random()), new AbortController().signal);

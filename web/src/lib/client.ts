@@ -51,7 +51,7 @@ export class Client {
       });
     } catch (error) {
       if (options.signal?.aborted === true) throw error;
-      throw new LostError(`the server cannot be reached (${String(error)})`);
+      throw new LostError('the server cannot be reached');
     }
     if (response.ok) return response;
     const refusal = await readRefusal(response);

@@ -20,7 +20,7 @@ it('says why a pod that runs is not well, and nothing of one that is', () => {
     { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s' } },
     { restartCount: 3, lastState: { terminated: { reason: 'OOMKilled', exitCode: 137 } } },
   );
-  expect(whyNot(pod({ phase: 'Running', ...crashing }), [])).toMatch(/CrashLoopBackOff.*back-off 10s Last time: It used more memory.*Exit code 137/);
+  expect(whyNot(pod({ phase: 'Running', ...crashing }), [])).toMatch(/CrashLoopBackOff.*back-off 10s\. Last time: It used more memory.*Exit code 137/);
   const running = stateOf({ running: {} });
   const probe: KubeEvent[] = [{ type: 'Warning', message: 'Readiness probe failed: 500' }];
   const notReady = { conditions: [{ type: 'Ready', status: 'False', message: 'containers with unready status: [app]' }] };

@@ -86,7 +86,8 @@ function ended({ reason, message, exitCode }: NonNullable<State['terminated']>):
 }
 
 function words(...parts: (string | undefined)[]): string {
-  return parts.map((part) => part?.trim() ?? '').filter(Boolean).join(' ');
+  const said = parts.map((part) => part?.trim() ?? '').filter(Boolean);
+  return said.map((part, at) => (at < said.length - 1 && /[\w)\]]$/.test(part) ? `${part}.` : part)).join(' ');
 }
 
 /** Why a pod does not run as it should; undefined if it does. The newest warning is quoted where the status says little. */

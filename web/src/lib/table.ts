@@ -1,4 +1,5 @@
 /** Tables as the server prints them, filtered and sorted here. */
+import { visibleText } from './ansi';
 import type { Json } from './client';
 import type { Entry, Reader } from './watch';
 
@@ -55,7 +56,7 @@ export class TableReader implements Reader<Row> {
 
 function readRow(row: TableRow): Row {
   const { name = '', namespace = '', creationTimestamp, deletionTimestamp, labels } = row.object?.metadata ?? {};
-  const cells = (row.cells ?? []).map((cell) => (cell === null || cell === undefined ? '' : String(cell)));
+  const cells = (row.cells ?? []).map((cell) => (cell === null || cell === undefined ? '' : visibleText(String(cell))));
   const labelTexts = Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`);
   return {
     key: `${namespace}/${name}`,

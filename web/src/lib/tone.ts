@@ -4,7 +4,7 @@ export type Tone = 'good' | 'busy' | 'bad' | 'plain';
 
 const GOOD = /^(Running|Ready|Active|Available|Bound|Approved(,Issued)?|True)$/;
 const DONE = /^(Completed|Succeeded|False|Normal|)$/;
-const BUSY = /^(Pending|ContainerCreating|PodInitializing|Init:\d+\/\d+|Terminating|Progressing|Unknown)$/;
+const BUSY = /^(Pending|ContainerCreating|PodInitializing|Init:\d+\/\d+|Terminating|Progressing|Waiting|Unknown)$/;
 
 /** By the text of a Status column. */
 export function toneOf(status: string): Tone {

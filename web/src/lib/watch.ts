@@ -182,7 +182,7 @@ async function watch<T>(
       }
     }
   } catch (error) {
-    if (error instanceof ApiError || signal.aborted) throw error;
+    if (error instanceof ApiError || (error instanceof LostError && !own.signal.aborted) || signal.aborted) throw error;
     throw new LostError(own.signal.aborted ? 'the server is silent' : `the connection broke (${messageOf(error)})`);
   } finally {
     clearTimeout(alarm);
