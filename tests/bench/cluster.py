@@ -86,12 +86,15 @@ class Api:
         self.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
         return self.connection.getresponse()
 
-    def call(self, method, path, body=None, content="application/json"):
+    def text(self, path, method="GET", body=None, content="application/json"):
         response = self.send(method, path, body, content)
         text = response.read()
         if response.status >= 400:
             raise RuntimeError(f"{method} {path}: {response.status} {text[:300]!r}")
-        return json.loads(text)
+        return text
+
+    def call(self, method, path, body=None, content="application/json"):
+        return json.loads(self.text(path, method, body, content))
 
     def get(self, path):
         return self.call("GET", path)
