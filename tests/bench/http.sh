@@ -5,8 +5,9 @@ set -euo pipefail
 . "$(dirname "$0")/hello.sh"
 example native_hello
 "$release/examples/native_hello" 18081 &
-[ -z "${WASMTIME:-}" ] ||
+if [ -n "${WASMTIME:-}" ]; then
   "$WASMTIME" serve -S cli --env POD_NAME=x --addr 127.0.0.1:18080 "$root/modules/dist/hello.wasm" >/dev/null 2>&1 &
+fi
 for port in 18081 ${WASMTIME:+18080}; do
   until curl -s "http://127.0.0.1:$port/" >/dev/null; do sleep .05; done
 done

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const UNSAFE: &[(&str, &str)] = &[
     (
         "agent/src/runtime/",
-        "wasmtime's deserialize trusts the bytes that it maps; they are authenticated first",
+        "wasmtime's deserialize trusts the bytes that it maps, which are authenticated first; system calls of scheduling",
     ),
     ("orchestrator/tests/", "the crash tests put a VFS of their own under SQLite"),
     ("orchestrator/src/store/", "the crash tests put a VFS of their own under SQLite"),

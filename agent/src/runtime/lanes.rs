@@ -2,7 +2,7 @@
 //! the batch one until it rests again.
 //!
 //! In one lane a request would stand behind a whole slice of each computing neighbour. Between the lanes the kernel
-//! decides, and it lets a thread that has slept go before one that has run.
+//! decides: it lets a thread that has slept and asks for little go before one that has run.
 
 use super::cpu::CpuAccount;
 use super::metered::Metered;

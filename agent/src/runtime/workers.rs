@@ -1,5 +1,6 @@
 //! The threads that guests run on.
 
+use super::promptness::{be_patient, be_prompt};
 use super::ticker::TickerThread;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -37,7 +38,11 @@ impl Workers {
     pub(super) fn start(count: Option<usize>, ticker: TickerThread) -> std::io::Result<Workers> {
         let count = count.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
         let count = count.unwrap_or(1).max(1);
-        Ok(Workers { interactive: lane("guest", count)?, batch: lane("guest-batch", count)?, ticker })
+        Ok(Workers {
+            interactive: lane("guest", be_prompt, count)?,
+            batch: lane("guest-batch", be_patient, count)?,
+            ticker,
+        })
     }
 
     pub(super) fn executors(&self) -> Executors {
@@ -58,13 +63,14 @@ impl Workers {
     }
 }
 
-fn lane(name: &str, count: usize) -> std::io::Result<Runtime> {
+fn lane(name: &str, begin: fn(), count: usize) -> std::io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(count)
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .event_interval(EVENT_INTERVAL)
         .global_queue_interval(GLOBAL_QUEUE_INTERVAL)
         .thread_name(name)
+        .on_thread_start(begin)
         .enable_all()
         .build()
 }

@@ -1,5 +1,6 @@
 use super::node::{NodeArgs, lock};
 use super::signal::signal;
+use super::threads::threads;
 use crate::place;
 use crate::table::print;
 use anyhow::{Context, bail};
@@ -39,8 +40,7 @@ pub(crate) struct Agent {
 impl Agent {
     pub(crate) fn run(self, place: &place::Server) -> anyhow::Result<ExitCode> {
         let dir = place.data_dir().join("agent");
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(&dir))
+        threads()?.block_on(self.serve(&dir))
     }
 
     async fn serve(self, dir: &Path) -> anyhow::Result<ExitCode> {

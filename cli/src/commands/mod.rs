@@ -11,6 +11,7 @@ mod node;
 pub(crate) mod resource;
 mod server;
 mod signal;
+mod threads;
 mod token;
 mod up;
 mod version;

@@ -1,4 +1,5 @@
 use super::signal::signal;
+use super::threads::threads;
 use super::up::demo;
 use crate::place;
 use crate::table::print;
@@ -60,8 +61,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn run(self, place: &place::Server) -> anyhow::Result<ExitCode> {
         let data_dir = place.data_dir();
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(&data_dir))
+        threads()?.block_on(self.serve(&data_dir))
     }
 
     async fn serve(self, data_dir: &Path) -> anyhow::Result<ExitCode> {

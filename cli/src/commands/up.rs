@@ -6,6 +6,7 @@ mod link;
 use super::node::NodeArgs;
 use super::server::PlaneArgs;
 use super::signal::signal;
+use super::threads::threads;
 use crate::client::Client;
 use crate::place::Server;
 use crate::table::print;
@@ -34,8 +35,7 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) fn run(self, server: &Server) -> anyhow::Result<ExitCode> {
         let data_dir = server.data_dir();
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(&data_dir))
+        threads()?.block_on(self.serve(&data_dir))
     }
 
     async fn serve(self, data_dir: &Path) -> anyhow::Result<ExitCode> {

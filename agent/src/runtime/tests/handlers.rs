@@ -36,6 +36,9 @@ async fn each_request_has_an_instance_of_its_own() {
     }
     let many = futures_util::future::join_all((0..50).map(|_| get(&bench, "/"))).await;
     assert!(many.iter().all(|answer| *answer == Some((200, "1".into()))), "{many:?}");
+    // An instance may end a moment after its answer has been read.
+    container.stop();
+    assert_eq!(container.wait().await, Exit::exited(0));
     assert_eq!(container.memory().held_bytes(), 0);
 }
 
