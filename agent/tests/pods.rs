@@ -233,3 +233,22 @@ async fn a_failing_liveness_probe_restarts_and_a_deadline_ends() {
     assert_eq!(pod["status"]["reason"], "DeadlineExceeded");
     agent.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_startup_probe_gates_the_others_and_restarts_what_never_starts() {
+    let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
+    let agent = world.agent(dir.path()).await;
+    let asked = |port: u16| json!({"tcpSocket": {"port": port}, "periodSeconds": 1, "failureThreshold": 1});
+    let spec = |port: u16| {
+        json!({"terminationGracePeriodSeconds": 0, "containers": [{"name": "h", "image": "hello",
+            "ports": [{"containerPort": 80}], "startupProbe": asked(port), "readinessProbe": asked(80)}]})
+    };
+    let path = world.pod("starts", spec(80));
+    let pod = world.until(&path, is_ready).await;
+    assert_eq!((&container(&pod)["started"], &container(&pod)["restartCount"]), (&json!(true), &json!(0)));
+    let path = world.pod("hangs", spec(81));
+    let pod = world.until(&path, |pod| container(pod)["restartCount"] == 1).await;
+    assert!(!is_ready(&pod), "{pod}");
+    assert!(world.event("hangs", "Unhealthy").await.starts_with("Startup probe failed: dial tcp"));
+    agent.shutdown().await;
+}

@@ -1,8 +1,14 @@
 //! Stock kubectl, old and new.
 
 use crate::process::Place;
+use crate::{file, wait};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+
+/// How long a condition may take; only something broken needs it.
+const PATIENCE_SECONDS: u64 = 60;
 
 /// A kubectl binary pointed at a cluster.
 #[derive(Clone, Debug)]
@@ -83,6 +89,48 @@ impl Kubectl {
         ran("kubectl", &args, output)
     }
 
+    /// Applies a manifest of the repository.
+    pub fn apply(&self, manifest: &str) {
+        self.args(&["apply", "-f", file(manifest).to_str().expect("paths are UTF-8")]).ok();
+    }
+
+    /// Applies a pod; `spec` is YAML of one line.
+    pub fn pod(&self, name: &str, spec: &str) {
+        self.annotated_pod(name, "", spec);
+    }
+
+    /// Applies a pod with annotations, which are the inside of a YAML map.
+    pub fn annotated_pod(&self, name: &str, annotations: &str, spec: &str) {
+        let metadata = format!("{{name: {name}, labels: {{app: {name}}}, annotations: {{{annotations}}}}}");
+        let manifest = format!("apiVersion: v1\nkind: Pod\nmetadata: {metadata}\nspec: {spec}\n");
+        self.stdin("apply -f -", &manifest).ok();
+    }
+
+    /// Waits until the value of a jsonpath expression is as it should be; gives it.
+    pub fn becomes(&self, what: &str, path: &str, good: impl Fn(&str) -> bool) -> String {
+        wait::until(&format!("{what} {path}"), PATIENCE_SECONDS, || {
+            let value = self.path(what, path);
+            if good(&value) { Ok(value) } else { Err(value) }
+        })
+    }
+
+    /// Waits until a log says `text`; gives the log. `line` is what follows `kubectl logs`.
+    pub fn log_says(&self, line: &str, text: &str) -> String {
+        wait::until(&format!("{text:?} in the log of {line}"), PATIENCE_SECONDS, || {
+            let ran = self.run(&format!("logs {line}"));
+            if ran.code == 0 && ran.out.contains(text) { Ok(ran.out) } else { Err(format!("{ran:?}")) }
+        })
+    }
+
+    /// Waits until there is an Event of that type (`Normal`, `Warning`) and reason about an object that says `text`.
+    pub fn event_says(&self, object: &str, type_: &str, reason: &str, text: &str) {
+        let selector = format!("involvedObject.name={object},type={type_},reason={reason}");
+        wait::until(&format!("{reason} about {object}"), PATIENCE_SECONDS, || {
+            let events = self.run(&format!("get events --field-selector {selector}")).ok();
+            if events.contains(text) && !events.is_empty() { Ok(()) } else { Err(events) }
+        });
+    }
+
     /// The value of a jsonpath expression.
     pub fn path(&self, what: &str, path: &str) -> String {
         let mut args: Vec<&str> = vec!["get"];
@@ -90,6 +138,37 @@ impl Kubectl {
         let output = format!("jsonpath={path}");
         args.extend(["-o", &output]);
         self.args(&args).ok()
+    }
+}
+
+/// `kubectl proxy`: the API as plain HTTP, with the rights of the kubeconfig.
+pub struct Proxy {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Proxy {
+    /// Starts it on a free port.
+    pub fn start(kubectl: &Kubectl) -> Proxy {
+        let mut command = kubectl.command(&["proxy", "--port=0"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("kubectl starts");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("stdout is piped");
+        BufReader::new(out).read_line(&mut line).expect("kubectl says where it listens");
+        let address = line.trim().rsplit(' ').next().and_then(|address| address.parse().ok());
+        Proxy { child, address: address.unwrap_or_else(|| panic!("kubectl proxy says {line:?}")) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,41 +1,7 @@
 //! What becomes of containers: restarts, limits, probes, init containers and what they are given.
 
 use peapod_tests::cluster::Cluster;
-use peapod_tests::kubectl::Kubectl;
 use peapod_tests::{file, http, wait};
-
-fn apply(kubectl: &Kubectl, manifest: &str) {
-    kubectl.args(&["apply", "-f", file(manifest).to_str().unwrap()]).ok();
-}
-
-fn run(kubectl: &Kubectl, name: &str, spec: &str) {
-    let manifest = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {spec}\n");
-    kubectl.stdin("apply -f -", &manifest).ok();
-}
-
-/// Waits until a field of a pod is as it should be.
-fn becomes(kubectl: &Kubectl, pod: &str, path: &str, good: impl Fn(&str) -> bool) -> String {
-    wait::until(&format!("{pod} {path}"), 60, || {
-        let value = kubectl.path(&format!("pod {pod}"), path);
-        if good(&value) { Ok(value) } else { Err(value) }
-    })
-}
-
-fn logs(kubectl: &Kubectl, line: &str, expected: &str) {
-    wait::until(&format!("{expected:?} in the log of {line}"), 60, || {
-        let ran = kubectl.run(&format!("logs {line}"));
-        if ran.code == 0 && ran.out.contains(expected) { Ok(()) } else { Err(format!("{ran:?}")) }
-    });
-}
-
-fn warns(kubectl: &Kubectl, pod: &str, reason: &str, message: &str) {
-    let selector =
-        format!("get events --field-selector involvedObject.name={pod},type=Warning,reason={reason}");
-    wait::until(&format!("{reason} about {pod}"), 60, || {
-        let events = kubectl.run(&selector).ok();
-        if events.contains(message) { Ok(()) } else { Err(events) }
-    });
-}
 
 /// Every one of `count` requests is answered.
 fn answers(cluster: &Cluster, count: usize) {
@@ -53,14 +19,14 @@ const PHASE: &str = "{.status.phase}";
 fn a_crashed_container_restarts_and_keeps_its_last_words() {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl();
-    apply(&kubectl, "manifests/crasher.yaml");
-    becomes(&kubectl, "crasher", RESTARTS, |count| count.parse::<u32>().is_ok_and(|count| count >= 1));
-    logs(&kubectl, "crasher --previous", "crashed with exit code 1");
+    kubectl.apply("manifests/crasher.yaml");
+    kubectl.becomes("pod crasher", RESTARTS, |count| count.parse::<u32>().is_ok_and(|count| count >= 1));
+    kubectl.log_says("crasher --previous", "crashed with exit code 1");
     let last = "{.status.containerStatuses[0].lastState.terminated['exitCode','reason']}";
     assert_eq!(kubectl.path("pod crasher", last), "1 Error");
     let waits = "{.status.containerStatuses[0].state.waiting.reason}";
-    becomes(&kubectl, "crasher", waits, |reason| reason == "CrashLoopBackOff");
-    warns(&kubectl, "crasher", "BackOff", "Back-off restarting failed container crasher");
+    kubectl.becomes("pod crasher", waits, |reason| reason == "CrashLoopBackOff");
+    kubectl.event_says("crasher", "Warning", "BackOff", "Back-off restarting failed container crasher");
 }
 
 #[test]
@@ -68,8 +34,8 @@ fn a_memory_bomb_and_a_burner_leave_their_neighbours_alone() {
     let hello = file("manifests/hello.yaml");
     let cluster = Cluster::start(&["--apply", hello.to_str().unwrap()]);
     let kubectl = cluster.kubectl();
-    apply(&kubectl, "manifests/burner.yaml");
-    apply(&kubectl, "manifests/memory-bomb.yaml");
+    kubectl.apply("manifests/burner.yaml");
+    kubectl.apply("manifests/memory-bomb.yaml");
     let ended = "{.status.containerStatuses[0].state.terminated['exitCode','reason']}";
     wait::until("the end of memory-bomb", 60, || {
         answers(&cluster, 3);
@@ -77,8 +43,8 @@ fn a_memory_bomb_and_a_burner_leave_their_neighbours_alone() {
         if state == "137 OOMKilled" { Ok(()) } else { Err(state) }
     });
     assert_eq!(kubectl.path("pod memory-bomb", PHASE), "Failed");
-    warns(&kubectl, "memory-bomb", "Failed", "137 (OOMKilled)");
-    logs(&kubectl, "burner", "loops/s");
+    kubectl.event_says("memory-bomb", "Warning", "Failed", "137 (OOMKilled)");
+    kubectl.log_says("burner", "loops/s");
     answers(&cluster, 30);
     assert_eq!(kubectl.path("pod burner", PHASE), "Running");
     let restarts = kubectl.path("pods -l app=hello", "{.items[*].status.containerStatuses[0].restartCount}");
@@ -89,14 +55,13 @@ fn a_memory_bomb_and_a_burner_leave_their_neighbours_alone() {
 fn a_failed_liveness_probe_restarts_the_container() {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl();
-    run(
-        &kubectl,
+    kubectl.pod(
         "sick",
         "{containers: [{name: files, image: files, ports: [{containerPort: 80}], livenessProbe: \
          {httpGet: {path: /missing, port: 80}, periodSeconds: 1, failureThreshold: 2}}]}",
     );
-    becomes(&kubectl, "sick", RESTARTS, |count| count.parse::<u32>().is_ok_and(|count| count >= 1));
-    warns(&kubectl, "sick", "Unhealthy", "Liveness probe failed");
+    kubectl.becomes("pod sick", RESTARTS, |count| count.parse::<u32>().is_ok_and(|count| count >= 1));
+    kubectl.event_says("sick", "Warning", "Unhealthy", "Liveness probe failed");
 }
 
 #[test]
@@ -104,8 +69,7 @@ fn init_containers_run_in_order_before_the_others() {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl();
     let mount = "volumeMounts: [{name: v, mountPath: /data}]";
-    run(
-        &kubectl,
+    kubectl.pod(
         "ordered",
         &format!(
             "{{restartPolicy: Never, volumes: [{{name: v, emptyDir: {{}}}}], initContainers: [\
@@ -114,21 +78,20 @@ fn init_containers_run_in_order_before_the_others() {
              containers: [{{name: reader, image: reader, args: [/data/lines, '0.1', '3'], {mount}}}]}}"
         ),
     );
-    becomes(&kubectl, "ordered", PHASE, |phase| phase == "Succeeded");
+    kubectl.becomes("pod ordered", PHASE, |phase| phase == "Succeeded");
     let lines = ["1", "1", "2"].map(|number| format!("read line {number} from ordered\n"));
     assert_eq!(kubectl.run("logs ordered -c reader").ok(), lines.concat());
     let inits = "{.status.initContainerStatuses[*].state.terminated.reason}";
     assert_eq!(kubectl.path("pod ordered", inits), "Completed Completed");
 
-    run(
-        &kubectl,
+    kubectl.pod(
         "stuck",
         "{restartPolicy: Never, initContainers: [{name: bad, image: crasher, args: ['0', '3']}], \
          containers: [{name: job, image: job}]}",
     );
-    becomes(&kubectl, "stuck", PHASE, |phase| phase == "Failed");
+    kubectl.becomes("pod stuck", PHASE, |phase| phase == "Failed");
     assert_eq!(kubectl.path("pod stuck", "{.status.containerStatuses[0].state.terminated}"), "");
-    warns(&kubectl, "stuck", "Failed", "Container bad ended with exit code 3 (Error)");
+    kubectl.event_says("stuck", "Warning", "Failed", "Container bad ended with exit code 3 (Error)");
 }
 
 #[test]
@@ -139,19 +102,21 @@ fn restart_policies_are_followed() {
         let spec = format!(
             "{{restartPolicy: {policy}, containers: [{{name: a, image: crasher, args: ['0', '{code}']}}]}}"
         );
-        run(&kubectl, name, &spec);
+        kubectl.pod(name, &spec);
     };
     pod("never-fails", "Never", 4);
     pod("never-succeeds", "Never", 0);
     pod("retry-fails", "OnFailure", 5);
     pod("retry-succeeds", "OnFailure", 0);
     pod("always-succeeds", "Always", 0);
-    becomes(&kubectl, "never-fails", PHASE, |phase| phase == "Failed");
+    kubectl.becomes("pod never-fails", PHASE, |phase| phase == "Failed");
     for name in ["never-succeeds", "retry-succeeds"] {
-        becomes(&kubectl, name, PHASE, |phase| phase == "Succeeded");
+        kubectl.becomes(&format!("pod {name}"), PHASE, |phase| phase == "Succeeded");
     }
     for name in ["retry-fails", "always-succeeds"] {
-        becomes(&kubectl, name, RESTARTS, |count| count.parse::<u32>().is_ok_and(|count| count >= 1));
+        kubectl.becomes(&format!("pod {name}"), RESTARTS, |count| {
+            count.parse::<u32>().is_ok_and(|count| count >= 1)
+        });
         assert_eq!(kubectl.path(&format!("pod {name}"), PHASE), "Running");
     }
     for name in ["never-fails", "never-succeeds", "retry-succeeds"] {
@@ -159,7 +124,7 @@ fn restart_policies_are_followed() {
     }
     let code = "{.status.containerStatuses[0].state.terminated.exitCode}";
     assert_eq!(kubectl.path("pod never-fails", code), "4");
-    warns(&kubectl, "never-fails", "Failed", "Container a ended with exit code 4 (Error)");
+    kubectl.event_says("never-fails", "Warning", "Failed", "Container a ended with exit code 4 (Error)");
 }
 
 #[test]
@@ -168,8 +133,7 @@ fn environment_comes_from_settings_secrets_and_the_pod_itself() {
     let kubectl = cluster.kubectl();
     kubectl.run("create configmap settings --from-literal=colour=green --from-literal=SIZE=large").ok();
     kubectl.run("create secret generic vault --from-literal=word=sesame").ok();
-    run(
-        &kubectl,
+    kubectl.pod(
         "given",
         "{restartPolicy: Never, containers: [{name: job, image: job, args: ['$(COLOUR) door', '$$(COLOUR)'], \
          envFrom: [{configMapRef: {name: settings}}], env: [\
@@ -180,7 +144,7 @@ fn environment_comes_from_settings_secrets_and_the_pod_itself() {
          {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}, \
          {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]}]}",
     );
-    becomes(&kubectl, "given", PHASE, |phase| phase == "Succeeded");
+    kubectl.becomes("pod given", PHASE, |phase| phase == "Succeeded");
     let log = kubectl.run("logs given").ok();
     let ip = kubectl.path("pod given", "{.status.podIP}");
     let lines: Vec<&str> = log.lines().collect();
@@ -200,15 +164,14 @@ fn environment_comes_from_settings_secrets_and_the_pod_itself() {
     }
     assert!(!log.contains("NONE="), "{log}");
 
-    run(
-        &kubectl,
+    kubectl.pod(
         "waits",
         "{restartPolicy: Never, containers: [{name: job, image: job, env: [\
          {name: LATE, valueFrom: {configMapKeyRef: {name: late, key: word}}}]}]}",
     );
     let waits = "{.status.containerStatuses[0].state.waiting.reason}";
-    becomes(&kubectl, "waits", waits, |reason| reason == "CreateContainerConfigError");
+    kubectl.becomes("pod waits", waits, |reason| reason == "CreateContainerConfigError");
     kubectl.run("create configmap late --from-literal=word=arrived").ok();
-    becomes(&kubectl, "waits", PHASE, |phase| phase == "Succeeded");
-    logs(&kubectl, "waits", "LATE=arrived");
+    kubectl.becomes("pod waits", PHASE, |phase| phase == "Succeeded");
+    kubectl.log_says("waits", "LATE=arrived");
 }

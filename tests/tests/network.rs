@@ -7,56 +7,43 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-fn apply(kubectl: &Kubectl, manifest: &str) {
-    kubectl.args(&["apply", "-f", file(manifest).to_str().unwrap()]).ok();
-}
-
 /// A pod that calls `url` over and over.
 fn caller(kubectl: &Kubectl, name: &str, annotations: &str, url: &str) {
-    let manifest = format!(
-        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, annotations: {{{annotations}}}}}\n\
-         spec: {{containers: [{{name: caller, image: caller, args: ['{url}', '0.2']}}]}}\n"
-    );
-    kubectl.stdin("apply -f -", &manifest).ok();
-}
-
-fn log(kubectl: &Kubectl, line: &str, expected: &str) -> String {
-    wait::until(&format!("{expected:?} in the log of {line}"), 60, || {
-        let ran = kubectl.run(&format!("logs {line}"));
-        if ran.code == 0 && ran.out.contains(expected) { Ok(ran.out) } else { Err(format!("{ran:?}")) }
-    })
+    let spec = format!("{{containers: [{{name: caller, image: caller, args: ['{url}', '0.2']}}]}}");
+    kubectl.annotated_pod(name, annotations, &spec);
 }
 
 #[test]
 fn a_pod_shares_localhost_and_volumes_with_nobody() {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl();
-    apply(&kubectl, "manifests/sidecar.yaml");
-    log(&kubectl, "sidecar -c caller", "from sidecar");
+    kubectl.apply("manifests/sidecar.yaml");
+    kubectl.log_says("sidecar -c caller", "from sidecar");
 
     // The same address in another pod is that pod's own.
     caller(&kubectl, "stranger", "", "http://localhost:8080/news");
-    let heard = log(&kubectl, "stranger", "cannot be reached");
+    let heard = kubectl.log_says("stranger", "cannot be reached");
     assert!(!heard.contains("from sidecar"), "{heard}");
     // A volume of the same name in another pod is another one.
-    let manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: elsewhere, labels: {app: elsewhere}}\nspec:\n  \
-         volumes: [{name: shared, emptyDir: {}}]\n  containers: [{name: files, image: files, \
-         ports: [{containerPort: 8080}], volumeMounts: [{name: shared, mountPath: /data}]}]\n";
-    kubectl.stdin("apply -f -", manifest).ok();
+    kubectl.pod(
+        "elsewhere",
+        "{volumes: [{name: shared, emptyDir: {}}], containers: [{name: files, image: files, \
+         ports: [{containerPort: 8080}], volumeMounts: [{name: shared, mountPath: /data}]}]}",
+    );
     kubectl.run("wait pod/elsewhere --for=condition=Ready --timeout=60s").ok();
     kubectl.run("expose pod elsewhere --type=NodePort --port=8080").ok();
     let at = cluster.node_port("elsewhere");
     let status = wait::until("an answer from elsewhere", 30, || http::get(at, "/news"));
     assert_eq!(status.0, 404, "{status:?}");
     assert_eq!(http::get(at, "/").unwrap().1, "", "nothing is in its volume");
-    log(&kubectl, "sidecar -c caller --tail=1", "from sidecar");
+    kubectl.log_says("sidecar -c caller --tail=1", "from sidecar");
 }
 
 #[test]
 fn a_front_calls_its_back_by_name() {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl();
-    apply(&kubectl, "manifests/two-tier.yaml");
+    kubectl.apply("manifests/two-tier.yaml");
     for name in ["front", "hello-back"] {
         kubectl.run(&format!("rollout status deployment/{name} --timeout=60s")).ok();
     }
@@ -87,7 +74,7 @@ fn echo(at: SocketAddr, text: &str) -> Result<String, String> {
 fn streams_reach_servers_of_both_generations() {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl();
-    apply(&kubectl, "manifests/echo.yaml");
+    kubectl.apply("manifests/echo.yaml");
     let long = "a line that is long enough to be told apart\n".repeat(3000);
     for service in ["echo", "echo-p2"] {
         kubectl.run(&format!("wait pod/{service} --for=condition=Ready --timeout=60s")).ok();
@@ -136,16 +123,16 @@ fn the_way_out_is_closed_unless_opened() {
     let url = format!("http://{target}/");
     let closed = Cluster::start(&[]);
     caller(&closed.kubectl(), "caller", "", &url);
-    let heard = log(&closed.kubectl(), "caller", "cannot be reached");
+    let heard = closed.kubectl().log_says("caller", "cannot be reached");
     assert!(!heard.contains("outside"), "{heard}");
     // Its owner may open it by an annotation, unless the administrator forbids that.
     let allow = format!("peapod.dev/allow-egress: '{host}/32'");
     caller(&closed.kubectl(), "annotated", &allow, &url);
-    log(&closed.kubectl(), "annotated", "outside");
+    closed.kubectl().log_says("annotated", "outside");
 
     let open = Cluster::start(&["--allow-egress", &format!("{host}/32")]);
     caller(&open.kubectl(), "caller", "", &url);
-    log(&open.kubectl(), "caller", "outside");
+    open.kubectl().log_says("caller", "outside");
 }
 
 #[test]
@@ -158,11 +145,7 @@ fn a_node_port_that_is_taken_is_told_and_harms_nobody() {
     let manifest = "apiVersion: v1\nkind: Service\nmetadata: {name: late}\nspec: {type: NodePort, \
          selector: {app: hello}, ports: [{port: 80, nodePort: 31999}]}\n";
     kubectl.stdin("apply -f -", manifest).ok();
-    wait::until("an event about the Service", 30, || {
-        let events = kubectl.run("get events --field-selector involvedObject.name=late,type=Warning").ok();
-        let told = events.contains("31999") && events.contains("in use");
-        if told { Ok(()) } else { Err(events) }
-    });
+    kubectl.event_says("late", "Warning", "NodePortNotOpen", "NodePort 31999: ");
     let ready = "{.status.conditions[?(@.type==\"Ready\")].status}";
     assert_eq!(kubectl.path("node node-1", ready), "True");
     assert_eq!(http::get(cluster.node_port("hello"), "/").unwrap().0, 200, "other Services answer");

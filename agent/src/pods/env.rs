@@ -229,7 +229,8 @@ mod tests {
     fn pod(container: Value) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": "p", "namespace": "d", "uid": "u", "labels": {"app": "web"}},
-            "spec": {"containers": [container]},
+            "spec": {"serviceAccountName": "robot", "containers": [container,
+                {"name": "side", "resources": {"requests": {"cpu": "250m"}}}]},
         }))
         .unwrap()
     }
@@ -255,15 +256,19 @@ mod tests {
     fn every_source_is_read() {
         let env = resolve(json!({
             "resources": {"limits": {"cpu": "1500m", "memory": "64Mi"}},
-            "envFrom": [{"prefix": "X_", "configMapRef": {"name": "c"}}, {"configMapRef": {"name": "none", "optional": true}}],
+            "envFrom": [{"prefix": "X_", "configMapRef": {"name": "c"}}, {"secretRef": {"name": "s"}},
+                {"configMapRef": {"name": "none", "optional": true}}, {"secretRef": {"name": "none", "optional": true}}],
             "env": [
                 {"name": "PLAIN", "value": "$(X_a)-$(NOPE)-$$(X_a)"}, {"name": "X_b", "value": "over"},
-                {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                {"name": "IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
+                {"name": "ACCOUNT", "valueFrom": {"fieldRef": {"fieldPath": "spec.serviceAccountName"}}},
                 {"name": "APP", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
                 {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
                 {"name": "GONE", "valueFrom": {"configMapKeyRef": {"name": "none", "key": "k", "optional": true}}},
                 {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
                 {"name": "MEM", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}}},
+                {"name": "OTHER", "valueFrom": {"resourceFieldRef":
+                    {"containerName": "side", "resource": "requests.cpu", "divisor": "1m"}}},
             ],
         }))
         .unwrap();
@@ -273,13 +278,16 @@ mod tests {
             [
                 "HOSTNAME=p",
                 "X_a=1",
+                "k=hidden",
                 "PLAIN=1-$(NOPE)-$(X_a)",
                 "X_b=over",
                 "IP=10.244.0.2",
+                "ACCOUNT=robot",
                 "APP=web",
                 "KEY=hidden",
                 "CPU=2",
-                "MEM=64"
+                "MEM=64",
+                "OTHER=250"
             ]
         );
     }

@@ -78,10 +78,10 @@ impl Prober {
     /// Waits for the time, asks, and goes on until there is something to tell.
     pub(crate) async fn next(&mut self, fabric: &Fabric) -> Verdict {
         loop {
-            self.pause().await;
-            let limit = Duration::from_secs(self.spec.timeout_seconds.unwrap_or(1).max(1));
+            let delay = self.delay(fastrand::f64());
+            tokio::time::sleep(delay).await;
             let answer = match &self.question {
-                Ok(question) => ask(question, fabric, limit).await,
+                Ok(question) => ask(question, fabric, self.limit()).await,
                 Err(why) => Err(why.clone()),
             };
             if let Some(verdict) = self.judge(answer) {
@@ -90,16 +90,17 @@ impl Prober {
         }
     }
 
-    async fn pause(&mut self) {
-        let delay = match std::mem::replace(&mut self.begun, true) {
-            true => {
-                let period = self.period();
-                // Probes of pods that started together are spread by a twentieth.
-                period.mul_f64(0.975 + fastrand::f64() / 20.0)
-            }
+    fn limit(&self) -> Duration {
+        Duration::from_secs(self.spec.timeout_seconds.unwrap_or(1).max(1))
+    }
+
+    /// How long to wait before asking (again). `chance`, from 0 to 1, spreads the probes of pods that started together
+    /// by a twentieth of the period.
+    fn delay(&mut self, chance: f64) -> Duration {
+        match std::mem::replace(&mut self.begun, true) {
+            true => self.period().mul_f64(0.975 + chance / 20.0),
             false => Duration::from_secs(self.spec.initial_delay_seconds.unwrap_or(0)),
-        };
-        tokio::time::sleep(delay).await;
+        }
     }
 
     /// Counts an answer; thresholds are of answers in a row.
@@ -205,6 +206,22 @@ mod tests {
         assert_eq!(run(prober(Role::Liveness, 1, 3), "+..+..."), "-ss-ssF");
         assert_eq!(run(prober(Role::Startup, 1, 2), ".+"), "sP");
         assert_eq!(run(prober(Role::Startup, 1, 2), ".."), "sF");
+    }
+
+    #[test]
+    fn a_probe_keeps_its_times() {
+        let spec = Probe {
+            initial_delay_seconds: Some(7),
+            period_seconds: Some(20),
+            timeout_seconds: Some(3),
+            termination_grace_period_seconds: Some(4),
+            ..Probe::default()
+        };
+        let mut prober = Prober::new(Role::Liveness, &spec, &Container::default(), [10, 244, 0, 2].into());
+        assert_eq!(prober.delay(0.5), Duration::from_secs(7));
+        assert_eq!(prober.delay(0.5), Duration::from_secs(20));
+        assert_eq!(prober.limit(), Duration::from_secs(3));
+        assert_eq!(prober.grace_seconds(), Some(4));
     }
 
     #[test]

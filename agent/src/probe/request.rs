@@ -65,3 +65,20 @@ fn request(to: SocketAddr, get: &HttpGet) -> Result<Request<Empty<Bytes>>, http:
     }
     Ok(request)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_request_carries_its_path_and_headers() {
+        let get: HttpGet = serde_json::from_value(json!({"path": "healthz?deep=1", "port": 80,
+            "httpHeaders": [{"name": "Host", "value": "shop"}, {"name": "X-Key", "value": "k"}]}))
+        .unwrap();
+        let request = request(([10, 244, 0, 2], 80).into(), &get).unwrap();
+        assert_eq!(request.uri(), "/healthz?deep=1");
+        let header = |name: &str| request.headers()[name].to_str().unwrap();
+        assert_eq!((header("host"), header("x-key"), header("accept")), ("shop", "k", "*/*"));
+    }
+}

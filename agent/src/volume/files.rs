@@ -129,6 +129,8 @@ mod tests {
         let mut volume =
             KeyedVolume { items: vec![item("a", "deep/x", Some(0o400))], ..KeyedVolume::default() };
         let both = content(&[("a", "1"), ("b", "1")]);
+        let restricted = KeyedVolume { default_mode: Some(0o440), ..KeyedVolume::default() };
+        assert!(project(&restricted, &both).unwrap().values().all(|(mode, _)| *mode == 0o440));
         write(dir.path(), &project(&volume, &both).unwrap(), 1).unwrap();
         let file = dir.path().join("deep/x");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o400);

@@ -2,10 +2,12 @@
 //! objects that they show.
 
 mod files;
+mod mounts;
 pub(crate) mod reference;
 
-use crate::pods::spec::{Container, KeyedVolume, Pod, Volume, VolumeMount};
-use crate::runtime::Mount;
+pub(crate) use mounts::mounts;
+
+use crate::pods::spec::{KeyedVolume, Pod, Volume};
 use reference::{Content, Kind, Reference, References};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,73 +83,5 @@ impl Shown {
             files::write(&this.dir, &files, number).map_err(|error| format!("cannot write {about}: {error}"))
         });
         written.await.map_err(|error| error.to_string())?
-    }
-}
-
-/// What a container sees of the volumes.
-///
-/// # Errors
-/// A sentence as kubelet's: an unknown volume, a sub-path that leads out of the volume or is a file.
-pub(crate) fn mounts(pod: &Pod, container: &Container, pod_dir: &Path) -> Result<Vec<Mount>, String> {
-    container.volume_mounts.iter().map(|mount| one_mount(pod, mount, pod_dir)).collect()
-}
-
-fn one_mount(pod: &Pod, mount: &VolumeMount, pod_dir: &Path) -> Result<Mount, String> {
-    let name = &mount.name;
-    let volume = pod.spec.volumes.iter().find(|volume| volume.name == *name);
-    let volume = volume.ok_or_else(|| format!("volume {name:?} of a volumeMount is not in the pod"))?;
-    let read_only = mount.read_only || volume.empty_dir.is_none();
-    let root = dir(pod_dir, name);
-    let host = match mount.sub_path.as_deref().filter(|path| !path.is_empty()) {
-        None => root,
-        Some(path) => sub_path(&root, path, volume.empty_dir.is_some())
-            .map_err(|why| format!("failed to prepare subPath for volumeMount {name:?}: {why}"))?,
-    };
-    Ok(Mount { host, guest: mount.mount_path.clone(), read_only })
-}
-
-/// The directory `path` below `root`, made if it is not there; no link may lead out of the volume.
-fn sub_path(root: &Path, path: &str, make: bool) -> Result<PathBuf, String> {
-    if !files::is_inside(path) {
-        return Err(format!("{path:?} must be a relative path that stays inside of the volume"));
-    }
-    let root = root.canonicalize().map_err(|error| error.to_string())?;
-    let mut place = root.clone();
-    for part in Path::new(path).components() {
-        place.push(part);
-        match place.canonicalize() {
-            Ok(real) if real.starts_with(&root) => place = real,
-            Ok(_) => return Err(format!("{path:?} leads out of the volume")),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && make => {
-                std::fs::create_dir(&place).map_err(|error| error.to_string())?;
-            }
-            Err(error) => return Err(format!("{path:?}: {error}")),
-        }
-    }
-    match place.is_dir() {
-        true => Ok(place),
-        false => {
-            Err(format!("{path:?} is a file: WASI programs are given directories only, mount its folder"))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sub_paths_stay_inside() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("v");
-        std::fs::create_dir(&root).unwrap();
-        std::os::unix::fs::symlink("/etc", root.join("out")).unwrap();
-        std::os::unix::fs::symlink("nowhere", root.join("dangling")).unwrap();
-        std::fs::write(root.join("file"), "x").unwrap();
-        assert_eq!(sub_path(&root, "a/b", true).unwrap(), root.canonicalize().unwrap().join("a/b"));
-        for bad in ["../x", "/etc", "out", "out/ssl", "file", "a/../../x", "dangling"] {
-            assert!(sub_path(&root, bad, true).is_err(), "{bad}");
-        }
-        assert!(sub_path(&root, "absent", false).is_err());
     }
 }

@@ -68,6 +68,48 @@ async fn arguments_and_environment_arrive() {
     assert_eq!(stderr.text(), "A=1\0B=2\0");
 }
 
+/// A component that succeeds if it is told an initial directory of `length` bytes.
+fn is_told_a_directory(length: usize) -> String {
+    format!(
+        r#"(component
+            (import "wasi:cli/environment@0.2.3" (instance $environment
+              (export "initial-cwd" (func (result (option string))))))
+            (core module $libc
+              (memory (export "memory") 1)
+              (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024))
+            (core instance $libc (instantiate $libc))
+            (core func $cwd (canon lower (func $environment "initial-cwd")
+              (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+            (core module $m
+              (import "" "memory" (memory 1))
+              (import "" "cwd" (func $cwd (param i32)))
+              (func (export "f") (result i32)
+                (call $cwd (i32.const 16))
+                (i32.ne (i32.load (i32.const 24)) (i32.const {length}))))
+            (core instance $i (instantiate $m (with "" (instance
+              (export "memory" (memory $libc "memory")) (export "cwd" (func $cwd))))))
+            (func $f (result (result)) (canon lift (core func $i "f")))
+            (instance $run (export "run" (func $f)))
+            (export "wasi:cli/run@0.2.3" (instance $run)))"#
+    )
+}
+
+#[tokio::test]
+async fn a_component_is_told_its_working_directory() {
+    let bench = Bench::new();
+    let run = async |length, dir: Option<&str>| {
+        let working_dir = dir.map(String::from);
+        bench
+            .start(&is_told_a_directory(length), |spec| spec.working_dir = working_dir)
+            .await
+            .wait()
+            .await
+            .code
+    };
+    assert_eq!(run(9, Some("/srv/shop")).await, 0);
+    assert_eq!(run(9, None).await, 1);
+}
+
 /// Opens hello.txt in the first mount with the rights and flags given, and exits with the error number.
 fn opener(create: i32, rights: u64) -> String {
     command(&format!(

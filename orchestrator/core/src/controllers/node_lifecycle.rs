@@ -185,3 +185,22 @@ fn eviction(pod: &Object) -> [Action; 2] {
     };
     [event, delete]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taint_is_borne_as_long_as_it_is_tolerated() {
+        let taint = json!({"key": NOT_READY, "effect": "NoExecute", "timeAdded": "1970-01-01T00:00:10Z"});
+        let left = |tolerations: Value, second: i64| {
+            let now = Timestamp::from_second(second).unwrap();
+            time_left(&taint, &tolerations, now).map(|left| left.as_secs())
+        };
+        let tolerating = |seconds: Value| json!([{"key": NOT_READY, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}]);
+        assert_eq!(left(json!([]), 10), Some(0), "not tolerated");
+        assert_eq!(left(tolerating(json!(30)), 15), Some(25));
+        assert_eq!(left(tolerating(json!(30)), 99), Some(0));
+        assert_eq!(left(tolerating(Value::Null), 99), None, "for ever");
+    }
+}

@@ -67,6 +67,8 @@ fn a_new_object_is_complete() {
     assert_eq!(pod["metadata"]["creationTimestamp"], "1970-01-01T00:16:40Z");
     assert_eq!(pod["metadata"]["generation"], 1);
     assert_eq!(pod["status"], json!({"phase": "Pending", "qosClass": "BestEffort"}));
+    let old = with(super::tests::pod(), "/spec/serviceAccount", json!("robot"));
+    assert_eq!(create(old).unwrap()["spec"]["serviceAccountName"], "robot", "the old name is understood");
     let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "c-", "namespace": "d"}});
     let (one, two) = (create(config.clone()).unwrap(), create(config).unwrap());
     assert_eq!(one, two, "the same seed gives the same name");
@@ -124,6 +126,38 @@ fn faults_are_worded_as_kubernetes_words_them() {
             with(pod(), "/spec/restartPolicy", json!("Sometimes")),
             "Pod \"p\" is invalid: spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \
              \"Never\", \"OnFailure\""
+                .into(),
+        ),
+        (
+            with(pod(), "/spec/hostAliases", json!([{"ip": "here", "hostnames": ["a_b"]}])),
+            "Pod \"p\" is invalid: [spec.hostAliases[0].ip: Invalid value: \"here\": must be a valid IP address, (e.g. \
+             10.9.8.7 or 2001:db8::ffff), spec.hostAliases[0].hostnames[0]: Invalid value: \"a_b\": a lowercase RFC 1123 \
+             subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an \
+             alphanumeric character (e.g. 'example.com', regex used for validation is \
+             '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')]"
+                .into(),
+        ),
+        (
+            with(pod(), "/spec/readinessGates", json!([{"conditionType": "a/b/c"}])),
+            "Pod \"p\" is invalid: spec.readinessGates[0].conditionType: Invalid value: \"a/b/c\": a valid label key must \
+             consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character \
+             (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+             '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. \
+             'example.com/MyName')"
+                .into(),
+        ),
+        (
+            with(pod(), "/spec/containers/0/env", json!([{"name": "A", "valueFrom": {"resourceFieldRef":
+                {"resource": "limits.disk", "divisor": "0.3"}}}])),
+            "Pod \"p\" is invalid: spec.containers[0].env[0].valueFrom.resourceFieldRef.resource: Unsupported value: \
+             \"limits.disk\": supported values: \"limits.cpu\", \"limits.memory\", \"requests.cpu\", \"requests.memory\""
+                .into(),
+        ),
+        (
+            with(pod(), "/spec/containers/0/env", json!([{"name": "A", "valueFrom": {"resourceFieldRef":
+                {"resource": "limits.cpu", "divisor": "1k"}}}])),
+            "Pod \"p\" is invalid: spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor: Invalid value: \"1k\": \
+             only divisor's values 1m and 1 are supported with the cpu resource"
                 .into(),
         ),
         (

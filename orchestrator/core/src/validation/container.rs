@@ -138,6 +138,7 @@ fn value_from(errors: &mut Errors, path: &str, variable: &Value) {
         match name {
             "fieldRef" => field_ref(errors, &child(&path, "fieldPath"), &source["fieldPath"]),
             "configMapKeyRef" | "secretKeyRef" => key_ref(errors, &path, source),
+            "resourceFieldRef" => resource_field_ref(errors, &path, source),
             _ => {}
         }
     }
@@ -164,6 +165,31 @@ fn field_ref(errors: &mut Errors, path: &str, field: &Value) {
     match subscript {
         Some(key) => invalid(errors, path, &key.into(), names::label_key(&key.to_lowercase())),
         None => errors.push(FieldError::not_supported(path, field, &FIELDS)),
+    }
+}
+
+const RESOURCE_FIELDS: [&str; 4] = ["limits.cpu", "limits.memory", "requests.cpu", "requests.memory"];
+/// What amounts of memory may be divided by.
+const MEMORY_DIVISORS: [&str; 13] =
+    ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
+
+fn resource_field_ref(errors: &mut Errors, path: &str, source: &Value) {
+    let name = text(&source["resource"]);
+    if !RESOURCE_FIELDS.contains(&name) {
+        let at = child(path, "resource");
+        return errors.push(FieldError::not_supported(&at, &source["resource"], &RESOURCE_FIELDS));
+    }
+    let divisor = text(&source["divisor"]);
+    let (known, why): (&[&str], _) = match name.ends_with("cpu") {
+        true => (&["1m", "1"], "only divisor's values 1m and 1 are supported with the cpu resource"),
+        false => (
+            &MEMORY_DIVISORS,
+            "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the \
+             memory resource",
+        ),
+    };
+    if !matches!(divisor, "" | "0") && !known.contains(&divisor) {
+        errors.push(FieldError::invalid(&child(path, "divisor"), &source["divisor"], why));
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
 use peapod_api::FieldError;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Everything but what the schema alone says (types, required fields, enumerations).
 pub fn pod_spec(errors: &mut Errors, path: &str, spec: &Value) {
@@ -40,7 +41,24 @@ pub fn pod_spec(errors: &mut Errors, path: &str, spec: &Value) {
         let why = "must provide at least one DNS nameserver when `dnsPolicy` is None";
         errors.push(FieldError::required(&child(path, "dnsConfig.nameservers"), why));
     }
+    host_aliases(errors, &child(path, "hostAliases"), &spec["hostAliases"]);
+    for (path, gate) in indexed(&spec["readinessGates"], &child(path, "readinessGates")) {
+        let condition = &gate["conditionType"];
+        invalid(errors, &child(&path, "conditionType"), condition, names::label_key(text(condition)));
+    }
     scheduling::placement(errors, path, spec);
+}
+
+fn host_aliases(errors: &mut Errors, path: &str, list: &Value) {
+    for (path, alias) in indexed(list, path) {
+        if text(&alias["ip"]).parse::<IpAddr>().is_err() {
+            let why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+            errors.push(FieldError::invalid(&child(&path, "ip"), &alias["ip"], why));
+        }
+        for (path, name) in indexed(&alias["hostnames"], &child(&path, "hostnames")) {
+            invalid(errors, &path, name, names::subdomain(text(name)));
+        }
+    }
 }
 
 /// The same host port cannot be asked for twice in one pod.
