@@ -53,6 +53,12 @@ impl Cluster {
         self.port = address.port();
     }
 
+    /// Later starts apply nothing. `--apply` was the last of the arguments.
+    pub fn without_manifests(&mut self) {
+        let first = self.args.iter().position(|arg| arg == "--apply").unwrap_or(self.args.len());
+        self.args.truncate(first);
+    }
+
     /// Where its state is.
     pub fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")

@@ -9,10 +9,23 @@ use std::time::Duration;
 /// # Errors
 /// The connection was refused, broke, or did not speak HTTP.
 pub fn get(at: SocketAddr, path: &str) -> Result<(u16, String), String> {
+    send(at, "GET", path, "", "")
+}
+
+/// A request with a body of that media type; gives status code and body.
+///
+/// # Errors
+/// As [`get`].
+pub fn send(
+    at: SocketAddr,
+    method: &str,
+    path: &str,
+    media_type: &str,
+    body: &str,
+) -> Result<(u16, String), String> {
     let io = |error: std::io::Error| format!("{at}{path}: {error}");
-    let mut stream = TcpStream::connect_timeout(&at, Duration::from_secs(5)).map_err(io)?;
+    let mut stream = open(at, method, path, media_type, body).map_err(io)?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(io)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").map_err(io)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(io)?;
     let text = String::from_utf8_lossy(&answer);
@@ -20,6 +33,27 @@ pub fn get(at: SocketAddr, path: &str) -> Result<(u16, String), String> {
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or("no status code")?;
     let chunked = head.to_lowercase().contains("transfer-encoding: chunked");
     Ok((code, if chunked { unchunk(body) } else { body.to_string() }))
+}
+
+/// Sends a request; the answer, head first, is still to be read.
+///
+/// # Errors
+/// The connection was refused or broke.
+pub fn open(
+    at: SocketAddr,
+    method: &str,
+    path: &str,
+    media_type: &str,
+    body: &str,
+) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&at, Duration::from_secs(5))?;
+    let length = body.len();
+    let kind = if media_type.is_empty() { String::new() } else { format!("Content-Type: {media_type}\r\n") };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+    )?;
+    Ok(stream)
 }
 
 fn unchunk(mut body: &str) -> String {

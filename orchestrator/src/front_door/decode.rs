@@ -1,8 +1,8 @@
 //! From a body to an object of the kind that the path names.
 
-use super::request::{Body, FieldValidation, MediaType, Target};
+use super::request::{Body, FieldValidation, MediaType, Target, WriteOptions};
 use peapod_api::error::Reason;
-use peapod_api::{Error, Kind};
+use peapod_api::{Error, FieldError, Kind};
 use peapod_core::schema::decode::{self, Decoded};
 use peapod_core::schema::normalize::normalize;
 use peapod_core::schema::{self, Type, protobuf};
@@ -50,9 +50,21 @@ pub(super) fn read(body: &Body) -> Result<Decoded, Error> {
     }
 }
 
-/// The body of an apply patch.
-pub(super) fn read_apply(body: &Body) -> Result<Decoded, Error> {
-    yaml(&body.bytes)
+/// The body of an apply patch, which names what it is. Errors: 400; 422 if nobody is named as its manager.
+pub(super) fn applied_body(body: &Body, options: &WriteOptions) -> Result<Decoded, Error> {
+    if options.field_manager.is_empty() {
+        return Err(bad_option(FieldError::required("fieldManager", "is required for apply patch")));
+    }
+    let decoded = yaml(&body.bytes)?;
+    if decoded.value["apiVersion"].is_null() || decoded.value["kind"].is_null() {
+        return Err(Error::bad_request("apiVersion and kind must be set in an apply patch"));
+    }
+    Ok(decoded)
+}
+
+/// An option of a patch that cannot be. 422.
+pub(super) fn bad_option(fault: FieldError) -> Error {
+    Error::invalid("meta.k8s.io", "PatchOptions", "", &[fault])
 }
 
 /// An object of `target`'s kind: types checked, unknown fields dropped or refused, apiVersion, kind and namespace filled in

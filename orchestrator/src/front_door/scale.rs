@@ -1,16 +1,15 @@
 //! The number of replicas as `autoscaling/v1 Scale`.
 
 use super::decode;
-use super::prepare::method_not_allowed;
 use super::request::{Body, FieldValidation, PatchType, Shown, Target, WriteOptions, Written};
 use super::write::Made;
 use super::{FrontDoor, existing};
 use peapod_api::{Error, FieldError, Object, Subresource};
-use peapod_core::patch;
+use peapod_core::patch::{self, Operation};
 use peapod_core::schema::decode::Decoded;
 use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::scale::scale_of;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const API_VERSION: &str = "autoscaling/v1";
 
@@ -39,7 +38,7 @@ impl FrontDoor {
         options: WriteOptions,
     ) -> Result<Written, Error> {
         if patch_type == PatchType::Apply {
-            return Err(method_not_allowed());
+            return self.apply_scale(target, body, options).await;
         }
         let patch = decode::read(&body)?.value;
         let ty = decode::type_of(API_VERSION, "Scale")?;
@@ -60,6 +59,34 @@ impl FrontDoor {
         self.set_scale(&target, &options, change).await
     }
 
+    /// An applied Scale is an applied workload that names its replicas alone: that is what its manager owns.
+    async fn apply_scale(&self, target: Target, body: Body, options: WriteOptions) -> Result<Written, Error> {
+        let decoded = decode::applied_body(&body, &options)?;
+        let (scale, warnings) = decode::other(API_VERSION, "Scale", decoded, options.field_validation)?;
+        replicas_of(&target, &scale)?;
+        let (kind, api_version) = (target.kind, target.kind.api_version());
+        let ty = decode::type_of(&api_version, &kind.kind)?;
+        let mut config = json!({"apiVersion": api_version, "kind": kind.kind,
+            "metadata": {"name": target.name}, "spec": {"replicas": scale["spec"]["replicas"]}});
+        if let Some(version) = scale["metadata"]["resourceVersion"].as_str() {
+            config["metadata"]["resourceVersion"] = version.into();
+        }
+        let now = self.moment(&self.cache().snapshot()).stamp.now;
+        let operation = Operation {
+            manager: &options.field_manager,
+            api_version: &api_version,
+            subresource: target.part(),
+            now,
+        };
+        let change = |object: &Object| {
+            let mut object =
+                patch::apply::apply(ty, Some(&object.value()), &config, &operation, options.force)?;
+            decode::complete(kind, &mut object)?;
+            Ok(Made { object, warnings: warnings.clone(), recorded: true })
+        };
+        self.set_scale(&target, &options, change).await
+    }
+
     async fn set_scale(
         &self,
         target: &Target,
@@ -74,8 +101,18 @@ impl FrontDoor {
 
 /// The object with the replicas of `scale`.
 fn scaled(target: &Target, object: &Object, scale: &Value, warnings: Vec<String>) -> Result<Made, Error> {
-    let metadata = &scale["metadata"];
-    let name = metadata["name"].as_str().unwrap_or_default();
+    let replicas = replicas_of(target, scale)?;
+    let mut object = object.value();
+    object["spec"]["replicas"] = replicas.into();
+    for field in ["resourceVersion", "uid"] {
+        object["metadata"][field] = scale["metadata"][field].clone();
+    }
+    Ok(Made { object, warnings, recorded: false })
+}
+
+/// What a Scale asks for. Errors: 400 if it is another object's; 422 if the number is negative.
+fn replicas_of(target: &Target, scale: &Value) -> Result<i64, Error> {
+    let name = scale["metadata"]["name"].as_str().unwrap_or_default();
     if !name.is_empty() && name != target.name {
         let why =
             format!("the name of the object ({name}) does not match the name on the URL ({})", target.name);
@@ -87,10 +124,5 @@ fn scaled(target: &Target, object: &Object, scale: &Value, warnings: Vec<String>
         let fault = FieldError::invalid("spec.replicas", &replicas.into(), why);
         return Err(Error::invalid("autoscaling", "Scale", &target.name, &[fault]));
     }
-    let mut object = object.value();
-    object["spec"]["replicas"] = replicas.into();
-    for field in ["resourceVersion", "uid"] {
-        object["metadata"][field] = metadata[field].clone();
-    }
-    Ok(Made { object, warnings, recorded: false })
+    Ok(replicas)
 }

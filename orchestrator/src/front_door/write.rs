@@ -120,7 +120,8 @@ impl FrontDoor {
         let snapshot = self.cache().snapshot();
         self.admit_user(&snapshot, user, "patch", &target)?;
         if options.force && patch_type != PatchType::Apply {
-            return Err(bad_option("force", "may not be specified for non-apply patch"));
+            let why = "may not be specified for non-apply patch";
+            return Err(decode::bad_option(FieldError::forbidden("force", why)));
         }
         if target.subresource == Some(Subresource::Scale) {
             return self.patch_scale(target, patch_type, body, options).await;
@@ -143,14 +144,8 @@ impl FrontDoor {
         body: Body,
         options: WriteOptions,
     ) -> Result<Written, Error> {
-        if options.field_manager.is_empty() {
-            return Err(bad_option("fieldManager", "is required for apply patch"));
-        }
-        let decoded = decode::read_apply(&body)?;
+        let decoded = decode::applied_body(&body, &options)?;
         let api_version = target.kind.api_version();
-        if decoded.value["apiVersion"].is_null() || decoded.value["kind"].is_null() {
-            return Err(Error::bad_request("apiVersion and kind must be set in an apply patch"));
-        }
         let (config, warnings) = decode::applied(target, decoded, options.field_validation)?;
         let ty = decode::type_of(&api_version, &target.kind.kind)?;
         for _ in 0..MAX_ATTEMPTS {
@@ -278,12 +273,6 @@ pub(super) fn operation<'a>(
 ) -> Operation<'a> {
     let manager = if options.field_manager.is_empty() { "unknown" } else { options.field_manager.as_str() };
     Operation { manager, api_version, subresource, now: moment.stamp.now }
-}
-
-fn bad_option(field: &str, why: &str) -> Error {
-    let fault =
-        if field == "force" { FieldError::forbidden(field, why) } else { FieldError::required(field, why) };
-    Error::invalid("meta.k8s.io", "PatchOptions", "", &[fault])
 }
 
 /// `before` with a patch applied, decoded and complete, and the warnings.
