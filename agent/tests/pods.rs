@@ -98,6 +98,8 @@ async fn a_crash_is_restarted_at_once_then_held_back() {
         logs(&agent, "always", "c", "previous=true").await,
         "crashing in 0 s\ncrashed with exit code 7\n"
     );
+    // It ends as fast as it starts, and is told to have started nevertheless.
+    assert_eq!(world.event("always", "Started").await, "Started container c");
     let never = world.pod("never", json!({"containers": [crasher], "restartPolicy": "Never"}));
     let pod = world.until(&never, |pod| pod["status"]["phase"] == "Failed").await;
     assert_eq!(container(&pod)["state"]["terminated"]["exitCode"], 7);

@@ -130,6 +130,11 @@ fn the_way_out_is_closed_unless_opened() {
     caller(&closed.kubectl(), "annotated", &allow, &url);
     closed.kubectl().log_says("annotated", "outside");
 
+    let strict = Cluster::start(&["--forbid-egress-annotation"]);
+    caller(&strict.kubectl(), "annotated", &allow, &url);
+    let refusal = "this node does not let pods ask for egress";
+    strict.kubectl().event_says("annotated", "Warning", "FailedCreatePodSandBox", refusal);
+    assert_eq!(strict.kubectl().path("pod annotated", "{.status.phase}"), "Pending");
     let open = Cluster::start(&["--allow-egress", &format!("{host}/32")]);
     caller(&open.kubectl(), "caller", "", &url);
     open.kubectl().log_says("caller", "outside");

@@ -4,9 +4,14 @@ use crate::manifest;
 use crate::table::print;
 use clap::Args;
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// Where `kubectl apply` keeps what it applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// What is larger is not noted: all annotations of an object together may have twice that.
+const LAST_APPLIED_MAX_BYTES: usize = 128 << 10;
 
 /// `peapod apply`.
 #[derive(Args, Debug)]
@@ -52,6 +57,7 @@ pub(crate) async fn apply(
     let before = client.get(&path).await.ok();
     let path = format!("{path}?fieldManager=peapod&fieldValidation=Strict&force={force}");
     let headers = [("content-type", "application/apply-patch+yaml"), ("accept", "application/json")];
+    let object = with_last_applied(object, namespace);
     let response = client.send(Method::PATCH, &path, &headers, object.to_string()).await?;
     for warning in response.headers().get_all("warning").iter().filter_map(|w| w.to_str().ok()) {
         eprintln!("Warning: {}", warning.strip_prefix("299 - ").unwrap_or(warning));
@@ -65,4 +71,45 @@ pub(crate) async fn apply(
         Some(_) => "configured",
     };
     Ok(format!("{called} {what}"))
+}
+
+/// The object with the annotation in which `kubectl apply` looks for what was applied last, in kubectl's own form: a
+/// `kubectl apply` of the same file then finds nothing to change and has nothing to warn of.
+fn with_last_applied(object: &Value, namespace: &str) -> Value {
+    let mut object = object.clone();
+    let metadata = &mut object["metadata"];
+    if metadata["annotations"].is_null() {
+        metadata["annotations"] = json!({});
+    }
+    if let Some(annotations) = metadata["annotations"].as_object_mut() {
+        annotations.remove(LAST_APPLIED);
+    }
+    if metadata["namespace"].is_null() && resource::is_namespaced(&object) {
+        object["metadata"]["namespace"] = namespace.into();
+    }
+    let text = format!("{object}\n");
+    if text.len() <= LAST_APPLIED_MAX_BYTES {
+        object["metadata"]["annotations"][LAST_APPLIED] = text.into();
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_applied_is_noted_as_kubectl_notes_it() {
+        let map = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c"}, "data": {"b": "1", "a": "2"}});
+        let noted = with_last_applied(&map, "shop");
+        let text = noted["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap();
+        assert_eq!(
+            text,
+            "{\"apiVersion\":\"v1\",\"data\":{\"a\":\"2\",\"b\":\"1\"},\"kind\":\"ConfigMap\",\
+             \"metadata\":{\"annotations\":{},\"name\":\"c\",\"namespace\":\"shop\"}}\n"
+        );
+        assert_eq!(with_last_applied(&noted, "shop"), noted);
+        let node = json!({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}});
+        assert!(with_last_applied(&node, "shop")["metadata"]["namespace"].is_null());
+    }
 }

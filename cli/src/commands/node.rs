@@ -18,7 +18,7 @@ pub(crate) struct NodeArgs {
     /// What pods may reach outside of the cluster: a CIDR or a host name, each with or without :PORT.
     #[arg(long, value_name = "CIDR|HOST")]
     allow_egress: Vec<String>,
-    /// Ignore the pod annotation peapod.dev/allow-egress: only --allow-egress counts.
+    /// Start no pod with the annotation peapod.dev/allow-egress: only --allow-egress counts.
     #[arg(long)]
     forbid_egress_annotation: bool,
 }

@@ -42,6 +42,12 @@ pub(crate) fn of_object(object: &Value, namespace: &str) -> anyhow::Result<(Stri
     Ok((path, called(kind, &name)))
 }
 
+/// Whether an object is of a kind that lives in namespaces.
+pub(crate) fn is_namespaced(object: &Value) -> bool {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    kinds::of_object(text("apiVersion"), text("kind")).is_some_and(Kind::namespaced)
+}
+
 /// `pod/web`, `deployment.apps/web`.
 pub(crate) fn called(kind: &Kind, name: &str) -> String {
     let group = if kind.group.is_empty() { String::new() } else { format!(".{}", kind.group) };

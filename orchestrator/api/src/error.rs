@@ -108,6 +108,15 @@ impl Error {
         Error::new(Reason::NotFound, "the server could not find the requested resource")
     }
 
+    /// 404 for a kind that the server does not serve, as `jobs.batch/v1`.
+    pub fn not_served(resource: &str) -> Error {
+        let why = "the server could not find the requested resource: this cluster does not serve";
+        Error::new(
+            Reason::NotFound,
+            format!("{why} {resource} (`kubectl api-resources` lists what it serves)"),
+        )
+    }
+
     /// 409: the name is taken.
     pub fn already_exists(resource: &str, name: &str) -> Error {
         Error::about(Reason::AlreadyExists, resource, name, format!("{resource} {name:?} already exists"))

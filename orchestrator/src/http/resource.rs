@@ -28,7 +28,10 @@ impl<'a> Target<'a> {
     /// Errors: 404 for what the kinds table does not have.
     fn of(path: &'a ResourcePath) -> Result<Target<'a>, Error> {
         let kind = kinds::lookup(&path.group, &path.resource).filter(|kind| kind.version == path.version);
-        let kind = kind.ok_or_else(Error::no_such_path)?;
+        let kind = kind.ok_or_else(|| {
+            let dot = if path.group.is_empty() { "" } else { "." };
+            Error::not_served(&format!("{}{dot}{}/{}", path.resource, path.group, path.version))
+        })?;
         let sub = kind.subresources.iter().copied().find(|sub| sub.name() == path.subresource);
         if NOT_BUILT.contains(&path.subresource.as_str()) {
             let what = format!("{}/{}", path.resource, path.subresource);

@@ -48,8 +48,7 @@ struct Watch {
     /// Tells where the initial objects were read.
     started_at: u64,
     headers_sent: bool,
-    bookmark_at: Option<Instant>,
-    deadline: Instant,
+    alarm: Alarm,
     stop: CancellationToken,
     _open: Gauge,
 }
@@ -65,6 +64,31 @@ enum Woken {
     Batch(Result<Batch, Expired>),
     Bookmark,
     End,
+}
+
+/// When the clock has something to say in a watch: a bookmark every minute, and its end.
+struct Alarm {
+    bookmark_at: Option<Instant>,
+    deadline: Instant,
+}
+
+impl Alarm {
+    fn new(now: Instant, bookmarks: bool, timeout: Duration) -> Alarm {
+        Alarm { bookmark_at: bookmarks.then(|| now + BOOKMARK_EVERY), deadline: now + timeout }
+    }
+
+    fn at(&self) -> Instant {
+        self.bookmark_at.unwrap_or(self.deadline).min(self.deadline)
+    }
+
+    /// What is due, now that it is past [`Alarm::at`].
+    fn ring(&mut self, now: Instant) -> Woken {
+        if now >= self.deadline {
+            return Woken::End;
+        }
+        self.bookmark_at = Some(now + BOOKMARK_EVERY);
+        Woken::Bookmark
+    }
 }
 
 /// Begins a watch. `snapshot` fulfils the query's version.
@@ -96,8 +120,7 @@ pub(crate) fn begin(cache: &Cache, snapshot: &Snapshot, opening: Opening) -> Ans
         mark_end: query.mark_end,
         started_at: after,
         headers_sent: false,
-        bookmark_at: query.bookmarks.then(|| now + BOOKMARK_EVERY),
-        deadline: now + query.timeout.unwrap_or_else(default_timeout),
+        alarm: Alarm::new(now, query.bookmarks, query.timeout.unwrap_or_else(default_timeout)),
         stop,
         _open: open,
     };
@@ -145,7 +168,6 @@ impl Watch {
                 self.write_value(piece, "ERROR", &Error::expired(expired.to_string()).status());
             }
             Woken::Bookmark => {
-                self.bookmark_at = Some(Instant::now() + BOOKMARK_EVERY);
                 if let Events::Cursor(cursor) = &mut self.events {
                     let revision = cursor.bookmark();
                     self.write_bookmark(piece, revision, false);
@@ -161,11 +183,10 @@ impl Watch {
             Events::Expired(expired) => return Woken::Batch(Err(*expired)),
             Events::Cursor(cursor) => cursor,
         };
-        let wake = self.bookmark_at.unwrap_or(self.deadline).min(self.deadline);
         tokio::select! {
             () = self.stop.cancelled() => Woken::End,
             batch = cursor.next() => Woken::Batch(batch),
-            () = tokio::time::sleep_until(wake) => if wake == self.deadline { Woken::End } else { Woken::Bookmark },
+            () = tokio::time::sleep_until(self.alarm.at()) => self.alarm.ring(Instant::now()),
         }
     }
 
@@ -236,4 +257,24 @@ fn write_event(piece: &mut Vec<u8>, type_: &str, object: &[u8]) {
     piece.extend_from_slice(b"\",\"object\":");
     piece.extend_from_slice(object);
     piece.extend_from_slice(b"}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bookmark_comes_every_minute_until_the_end() {
+        let start = Instant::now();
+        let seconds = |alarm: &Alarm| alarm.at().duration_since(start).as_secs();
+        let mut alarm = Alarm::new(start, true, Duration::from_secs(150));
+        for due in [60, 120] {
+            assert_eq!(seconds(&alarm), due);
+            assert!(matches!(alarm.ring(alarm.at()), Woken::Bookmark));
+        }
+        assert_eq!(seconds(&alarm), 150);
+        assert!(matches!(alarm.ring(alarm.at()), Woken::End));
+        let plain = Alarm::new(start, false, Duration::from_secs(150));
+        assert_eq!(seconds(&plain), 150, "nobody asked for bookmarks");
+    }
 }

@@ -217,7 +217,7 @@ impl Worker {
         let Some(live) = self.live.get(&name).filter(|live| live.run == run) else { return };
         let container = live.container.clone();
         self.listen(name.clone(), run, container);
-        self.context.event(&self.pod, Some(&name), Normal, "Started", format!("Started container {name}"));
+        self.tell_started(&name);
         if let Some(running) = self.begun(&name, now)
             && let Some(container) = self.seen.containers.get_mut(&name)
         {
@@ -226,6 +226,10 @@ impl Worker {
         if self.seen.ending.is_none() {
             self.begin_probes(&name);
         }
+    }
+
+    fn tell_started(&self, name: &str) {
+        self.context.event(&self.pod, Some(name), Normal, "Started", format!("Started container {name}"));
     }
 
     fn exited(&mut self, name: &str, run: u64, exit: Exit) {
@@ -238,6 +242,11 @@ impl Worker {
             live.probers.iter().for_each(tokio::task::AbortHandle::abort);
         }
         self.view.lock().containers.remove(name);
+        let heard_of = self.seen.containers.get(name).is_some_and(|container| container.running().is_some());
+        if !heard_of && exit.reason != "StartError" {
+            // It was over before its start was heard of.
+            self.tell_started(name);
+        }
         let Some(container) = self.seen.containers.get_mut(name) else { return };
         let (id, since) = match &container.stage {
             Stage::Running(running) => (running.id.clone(), Some(running.since)),

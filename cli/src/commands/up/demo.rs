@@ -6,6 +6,9 @@ use crate::commands::resource;
 use crate::manifest;
 use crate::table::print;
 use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::Method;
+use http_body_util::BodyExt;
 use peapod_api::meta;
 use peapod_orchestrator::ControlPlane;
 use serde_json::Value;
@@ -16,8 +19,6 @@ use tokio::time::Instant;
 
 /// How long `ready` waits for what was applied.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often it looks, while it waits.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Loads each NAME.wasm of `dir` as NAME:latest. A folder that is missing is a warning.
 pub(crate) async fn load_images(plane: &ControlPlane, dir: &Path) -> anyhow::Result<()> {
@@ -64,17 +65,34 @@ pub(crate) async fn apply(client: &Client, manifests: &[PathBuf], node_name: &st
 }
 
 async fn wait(client: &Client, path: &str, called: &str, deadline: Instant) -> anyhow::Result<()> {
+    match tokio::time::timeout_at(deadline, available(client, path)).await {
+        Ok(outcome) => outcome,
+        Err(_) => bail!(
+            "{called} is not ready after {} s: kubectl describe {called} says why",
+            READY_TIMEOUT.as_secs()
+        ),
+    }
+}
+
+/// Watches an object, there or yet to come, until it is available.
+async fn available(client: &Client, path: &str) -> anyhow::Result<()> {
+    let (collection, name) = path.rsplit_once('/').context("an object has a path")?;
+    let path = format!("{collection}?watch=true&fieldSelector=metadata.name%3D{name}");
     loop {
-        if client.get(path).await.is_ok_and(|object| is_available(&object)) {
-            return Ok(());
+        let response = client.send(Method::GET, &path, &[("accept", "application/json")], Bytes::new());
+        let (mut body, mut text) = (response.await?.into_body(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            text.extend(frame.context("the connection was lost")?.into_data().unwrap_or_default());
+            // An event is a line.
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                let event: Value = serde_json::from_slice(&line).context("a watch event is no JSON")?;
+                let there = event["type"] == "ADDED" || event["type"] == "MODIFIED";
+                if there && is_available(&event["object"]) {
+                    return Ok(());
+                }
+            }
         }
-        if Instant::now() > deadline {
-            bail!(
-                "{called} is not ready after {} s: kubectl describe {called} says why",
-                READY_TIMEOUT.as_secs()
-            );
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
