@@ -40,8 +40,9 @@ impl Client {
     }
 
     fn from_config(config: &Value) -> anyhow::Result<Client> {
-        let context =
-            &named(config, "contexts", config["current-context"].as_str().unwrap_or_default())?["context"];
+        let current = config["current-context"].as_str().filter(|name| !name.is_empty());
+        let current = current.context("it is no kubeconfig, or has no current-context")?;
+        let context = &named(config, "contexts", current)?["context"];
         let cluster = &named(config, "clusters", context["cluster"].as_str().unwrap_or_default())?["cluster"];
         let user = &named(config, "users", context["user"].as_str().unwrap_or_default())?["user"];
         let server = cluster["server"].as_str().unwrap_or_default();

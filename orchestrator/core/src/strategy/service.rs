@@ -51,6 +51,10 @@ fn keep_node_port(port: &mut Value, old: &Value, wanted: bool) {
 fn validate(service: &Value, findings: &mut Findings) {
     let (spec, errors) = (&service["spec"], &mut findings.errors);
     let type_ = text(&spec["type"]);
+    if type_ == "LoadBalancer" {
+        let why = "no load balancer is made: the Service is reached on its node ports";
+        findings.warnings.push(format!("spec.type: {why}"));
+    }
     if items(&spec["ports"]).next().is_none() && spec["clusterIP"] != "None" && type_ != "ExternalName" {
         errors.push(FieldError::required("spec.ports", ""));
     }

@@ -240,6 +240,14 @@ fn what_people_deploy_is_accepted_without_a_word() {
 }
 
 #[test]
+fn what_nobody_provides_is_warned_of() {
+    let (kind, mut object) = read(with(service(), "/spec/type", json!("LoadBalancer")));
+    prepare_create(kind, &mut object, &stamp());
+    let warnings = validate_create(kind, &object).unwrap();
+    assert_eq!(warnings, ["spec.type: no load balancer is made: the Service is reached on its node ports"]);
+}
+
+#[test]
 fn a_data_limit_holds() {
     let big = |n: usize| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "d"}, "data": {"k": "x".repeat(n)}});
     assert!(create(big(1 << 20)).is_ok());
