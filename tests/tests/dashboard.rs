@@ -70,6 +70,11 @@ fn wrong_tokens_and_files_are_refused_in_words() {
 }
 
 #[test]
+fn thousands_of_pods_are_drawn_a_screen_at_a_time() {
+    journey("many", &mut Cluster::start(&[]), nothing_else);
+}
+
+#[test]
 fn hostile_strings_are_text() {
     journey("hostile", &mut Cluster::start(&[]), nothing_else);
 }

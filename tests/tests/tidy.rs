@@ -111,4 +111,9 @@ fn every_source_file_says_what_it_is_for() {
 #[test]
 fn the_lock_files_are_committed() {
     assert!(root().join("Cargo.lock").exists());
+    let lock = text(&root().join("web/package-lock.json"));
+    let elsewhere = lock
+        .lines()
+        .find(|line| line.contains("\"resolved\"") && !line.contains("https://registry.npmjs.org/"));
+    assert_eq!(elsewhere, None, "web/package-lock.json names another registry than the public one");
 }

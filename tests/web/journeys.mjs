@@ -193,12 +193,48 @@ const journeys = {
       await page.getByText('notes.txt is no WebAssembly: a WebAssembly file begins with').waitFor();
       await screenshot(page, 'no-wasm');
       await page.getByRole('button', { name: 'Close' }).click();
+      const ask = async (method, path, token, body) => {
+        const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
+        return (await fetch(server() + path, { method, headers, body })).status;
+      };
+      check((await ask('POST', '/sessions/codes')) === 401, 'nobody in particular gets no code');
+      const { code } = await api('POST', '/sessions/codes');
+      check((await ask('GET', '/api/v1/nodes', code)) === 401, 'a code is no token');
+      const begin = await fetch(`${server()}/sessions`, { method: 'POST', body: JSON.stringify({ code }) });
+      const { token, user } = await begin.json();
+      check(user === 'kubernetes-admin' && (await ask('GET', '/api/v1/nodes', token)) === 200, 'a session acts as who made it');
+      check((await ask('POST', '/sessions/codes', token)) === 403, 'a session begins no further one');
+      for (const body of ['{', '{}', '{"code":1}', 'x'.repeat(5000)]) check([400, 413].includes(await ask('POST', '/sessions', '', body)), `no code: ${body.slice(0, 10)}`);
+      check((await ask('PUT', '/sessions', token)) === 405 && (await ask('POST', '/ui/')) === 405, 'other methods are refused');
       const made = await api('GET', '/apis/apps/v1/deployments');
       check(made.items.length === 0, 'nothing was made of it');
       await page.goto(`${server()}/ui/#/unicorns`);
       await page.getByText('There is no kind “unicorns” here').waitFor();
       await page.goto(`${server()}/ui/#/pods/default/none`);
       await page.getByText('There is no Pod none.').waitFor();
+    });
+  },
+
+  /** A long table draws what is on the screen, and follows what happens. */
+  async many() {
+    const count = 2000;
+    const some = (from) => Array.from({ length: 50 }, (_, at) => pod(`pod-${from + at}`, 'sleeper', { spec: { nodeSelector: { none: 'such' } } }));
+    for (let from = 0; from < count; from += 50) await Promise.all(some(from).map((pod) => api('POST', pods, pod)));
+    await inBrowser(async (page) => {
+      await signIn(page);
+      await open(page, 'Pods');
+      await page.getByRole('status').filter({ hasText: String(count) }).waitFor();
+      const rows = await page.getByRole('row').count();
+      check(rows > 10 && rows < 100, `of ${count} rows ${rows} are drawn`);
+      check((await page.getByRole('table').getAttribute('aria-rowcount')) === String(count + 1), 'screen readers hear of all of them');
+      await page.getByRole('region', { name: 'Pods' }).press('End');
+      await row(page, `pod-${count - 1}`).waitFor();
+      await screenshot(page, 'pods-many');
+      await page.getByPlaceholder('Filter').fill('pod-1234 status:pending');
+      await row(page, 'pod-1234').waitFor();
+      await api('DELETE', `${pods}/pod-1234`);
+      await page.getByText(`None of ${count - 1} matches`).waitFor();
+      console.log('ok: among so many it sees one go');
     });
   },
 

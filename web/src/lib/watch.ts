@@ -24,17 +24,23 @@ export interface WatchEvent {
 
 /** The fold of a list and the events since. */
 export class Collection<T> {
-  readonly items = new Map<string, T>();
-  /** The revision from which a watch goes on; empty until the first list. */
+  items = new Map<string, T>();
+  /** The revision from which a watch goes on; empty until a list is whole. */
   version = '';
 
   constructor(readonly reader: Reader<T>) {}
 
-  /** Takes the place of everything by the pages of a new list. */
-  replace(pages: Json[]): void {
-    this.items.clear();
-    for (const page of pages) for (const { key, value } of this.reader.entries(page)) this.items.set(key, value);
-    this.version = versionOf(pages[0] ?? {});
+  /** Takes in a list: the first one page by page, a later one takes the place of everything once it is whole. */
+  async list(pages: AsyncIterable<Json> | Iterable<Json>, changed: () => void = () => undefined): Promise<void> {
+    const items = this.items.size === 0 ? this.items : new Map<string, T>();
+    let version = '';
+    for await (const page of pages) {
+      for (const { key, value } of this.reader.entries(page)) items.set(key, value);
+      version ||= versionOf(page);
+      if (items === this.items) changed();
+    }
+    [this.items, this.version] = [items, version];
+    changed();
   }
 
   /** Takes in one event. Throws ApiError for the server's own ERROR; 410 means that a new list is needed. */
@@ -111,8 +117,7 @@ export async function follow<T>(
     const started = Date.now();
     try {
       if (collection.version === '') {
-        collection.replace(await listAll(client, path, reader, signal));
-        sink.changed(collection.items);
+        await collection.list(listPages(client, path, reader, signal), () => sink.changed(collection.items));
       }
       await watch(client, path, collection, sink, signal);
       if (Date.now() - started < SHORT_MILLIS) throw new LostError('the server ended the stream');
@@ -143,15 +148,14 @@ function isRefusal(error: unknown): boolean {
   return error instanceof ApiError && error.code < 500 && error.code !== 410 && error.code !== 429;
 }
 
-async function listAll<T>(client: Client, path: string, reader: Reader<T>, signal: AbortSignal): Promise<Json[]> {
-  const pages: Json[] = [];
-  for (let token = ''; ; ) {
+async function* listPages<T>(client: Client, path: string, reader: Reader<T>, signal: AbortSignal): AsyncGenerator<Json> {
+  let token = '';
+  do {
     const query = { limit: String(PAGE_OBJECTS), ...(token === '' ? {} : { continue: token }) };
     const page = await client.json(withQuery(path, query), { headers: { accept: reader.accept }, signal });
-    pages.push(page);
+    yield page;
     token = metaOf(page).continue ?? '';
-    if (token === '') return pages;
-  }
+  } while (token !== '');
 }
 
 async function watch<T>(
