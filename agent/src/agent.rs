@@ -97,7 +97,7 @@ impl Agent {
         self.supervise("node", node);
         let table = peers::run(api.clone(), self.fabric.clone(), config.node_name.clone(), stop.clone());
         self.supervise("peers", table);
-        self.supervise("proxy", proxy::run(api, self.fabric.clone(), config.host_ip, stop.clone()));
+        self.supervise("proxy", proxy::run(api, self.fabric.clone(), config.node_port_ip, stop.clone()));
         self.supervise("pods", pods::run(context, self.pods.clone(), stop));
         Ok(())
     }

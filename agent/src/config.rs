@@ -11,8 +11,10 @@ pub struct Config {
     pub node_name: String,
     /// Where pods' volumes and logs, images and compiled code are kept. Private to this agent.
     pub data_dir: PathBuf,
-    /// The node's address: `status.hostIP`, and what NodePorts listen on.
+    /// The node's address: `status.hostIP` of its pods.
     pub host_ip: IpAddr,
+    /// What NodePorts listen on: one address, or by the unspecified one all of the machine's.
+    pub node_port_ip: IpAddr,
     /// Pods that the node takes; `None` is what `vm.max_map_count` carries.
     pub max_pods: Option<u32>,
     /// The addresses of all pods of the cluster; the node's own part of them stands in its Node. Never reached outside of
@@ -42,6 +44,7 @@ impl Config {
             node_name: node_name.into(),
             data_dir: data_dir.into(),
             host_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            node_port_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             max_pods: None,
             cluster_cidr: range(10, 240, 12),
             service_cidrs: vec![range(10, 96, 12)],

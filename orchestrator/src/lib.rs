@@ -48,6 +48,7 @@ const DRIVERS_PATIENCE: Duration = Duration::from_millis(300);
 /// A running control plane.
 pub struct ControlPlane {
     address: SocketAddr,
+    advertised: SocketAddr,
     kubeconfig_path: PathBuf,
     cache: Cache,
     server: Server,
@@ -107,6 +108,7 @@ impl ControlPlane {
         let kubeconfig_path = config.data_dir.join("kubeconfig");
         Ok(ControlPlane {
             address,
+            advertised: advertised.address,
             kubeconfig_path,
             cache,
             server,
@@ -122,6 +124,11 @@ impl ControlPlane {
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where nodes and pods find it, which is an address even if it listens on all.
+    pub fn advertised(&self) -> SocketAddr {
+        self.advertised
     }
 
     /// The administrator's kubeconfig.

@@ -21,7 +21,12 @@ pub struct Cluster {
 impl Cluster {
     /// `peapod up` with the images of modules/dist and `args` besides; its node is `node-1`.
     pub fn start(args: &[&str]) -> Cluster {
-        Cluster::launch("up", &Place::own(), &[&["--node-name", "node-1"], args].concat())
+        Cluster::start_at(&Place::own(), args)
+    }
+
+    /// The same at `place`.
+    pub fn start_at(place: &Place, args: &[&str]) -> Cluster {
+        Cluster::launch("up", place, &[&["--node-name", "node-1"], args].concat())
     }
 
     /// `peapod server` at `place`, with the images of modules/dist and `args` besides.

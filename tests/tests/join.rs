@@ -4,7 +4,7 @@ use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
 use peapod_tests::process::Place;
 use peapod_tests::{http, wait};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
@@ -186,4 +186,25 @@ fn a_far_node_pulls_by_digest_and_strangers_do_not() {
     push("Team/Own").fails_with("invalid repository name or tag");
     std::fs::write(&wasm, "#!/bin/sh").unwrap();
     push("team/own").fails_with("own.wasm: it is no WebAssembly module or component");
+}
+
+#[test]
+fn a_cluster_on_all_addresses_is_joined_at_the_one_that_it_tells() {
+    let everywhere = Place { host: Ipv4Addr::UNSPECIFIED.into(), namespace: None };
+    let cluster = Cluster::start_at(&everywhere, &[]);
+    let kubectl = cluster.kubectl();
+    let address = "{.status.addresses[?(@.type=='InternalIP')].address}";
+    let told = kubectl.path("node node-1", address);
+    let line = cluster.token(&[]);
+    assert!(
+        line.contains(&format!("--server https://{told}:{} ", cluster.address().port())),
+        "{told}: {line}"
+    );
+    assert_ne!(told, "0.0.0.0");
+    let _far = cluster.join(&Place::own(), "far", &[]);
+    kubectl.run("wait nodes --all --for=condition=Ready --timeout=60s").ok();
+    kubectl.run("create deployment web --image=hello --replicas=4").ok();
+    kubectl.run("rollout status deployment/web --timeout=60s").ok();
+    let nodes = kubectl.path("pods -l app=web", "{.items[*].spec.nodeName}");
+    assert!(nodes.contains("far") && nodes.contains("node-1"), "the pods are spread: {nodes}");
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 1024;
 
 /// Keeps the fabric's tables and the NodePorts as the API says, until `stop`.
-pub(crate) async fn run(api: Api, fabric: Fabric, host_ip: IpAddr, stop: CancellationToken) {
+pub(crate) async fn run(api: Api, fabric: Fabric, ip: IpAddr, stop: CancellationToken) {
     let services = api.watch::<Value>("/api/v1/services".into(), String::new());
     let slices = api.watch::<Value>("/apis/discovery.k8s.io/v1/endpointslices".into(), String::new());
     let seen = futures_util::stream::select(
@@ -26,7 +26,7 @@ pub(crate) async fn run(api: Api, fabric: Fabric, host_ip: IpAddr, stop: Cancell
     );
     let mut seen = std::pin::pin!(seen.ready_chunks(BATCH));
     let (mut state, mut listed) = (Services::default(), [false; 2]);
-    let mut node_ports = NodePorts::new(api, fabric.clone(), host_ip);
+    let mut node_ports = NodePorts::new(api, fabric.clone(), ip);
     while let Some(Some(changes)) = stop.run_until_cancelled(seen.next()).await {
         for (source, change) in changes {
             listed[source as usize] = true;

@@ -27,13 +27,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct NodePorts {
     api: Api,
     fabric: Fabric,
-    host_ip: IpAddr,
+    ip: IpAddr,
     open: BTreeMap<NodePort, JoinHandle<()>>,
 }
 
 impl NodePorts {
-    pub(super) fn new(api: Api, fabric: Fabric, host_ip: IpAddr) -> NodePorts {
-        NodePorts { api, fabric, host_ip, open: BTreeMap::new() }
+    pub(super) fn new(api: Api, fabric: Fabric, ip: IpAddr) -> NodePorts {
+        NodePorts { api, fabric, ip, open: BTreeMap::new() }
     }
 
     /// Opens what is wanted and not open, closes what is open and not wanted with its connections.
@@ -45,11 +45,11 @@ impl NodePorts {
             }
         }
         for port in wanted {
-            let (api, fabric, host_ip) = (self.api.clone(), self.fabric.clone(), self.host_ip);
+            let (api, fabric, ip) = (self.api.clone(), self.fabric.clone(), self.ip);
             let serving = port.clone();
             self.open.entry(port).or_insert_with(|| {
                 tokio::spawn(async move {
-                    let listener = bind(&api, host_ip, &serving).await;
+                    let listener = bind(&api, ip, &serving).await;
                     serve(listener, fabric, serving.to).await;
                 })
             });
@@ -64,8 +64,8 @@ impl Drop for NodePorts {
 }
 
 /// Tries until the port is bound; the first failure is an Event of the Service.
-async fn bind(api: &Api, host_ip: IpAddr, port: &NodePort) -> TcpListener {
-    let address = SocketAddr::new(host_ip, port.port);
+async fn bind(api: &Api, ip: IpAddr, port: &NodePort) -> TcpListener {
+    let address = SocketAddr::new(ip, port.port);
     let mut retry = Retry::new(BIND_RETRY.0, BIND_RETRY.1);
     let mut told = false;
     loop {

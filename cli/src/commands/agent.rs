@@ -54,6 +54,7 @@ impl Agent {
         let name = identity.node_name().to_string();
         let mut config = self.node.config(&name, dir.to_path_buf())?;
         config.host_ip = self.node_ip.or(dialer.local_ip()).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        config.node_port_ip = config.host_ip;
         let listener = self.listener(config.host_ip).await?;
         config.pod_port = listener.as_ref().map(NodeListener::port);
         let (client, reach) = (link::client(dialer.clone()), Arc::new(NodeReach(dialer.clone())));

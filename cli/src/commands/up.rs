@@ -41,9 +41,9 @@ impl Up {
     async fn serve(self, data_dir: &Path) -> anyhow::Result<ExitCode> {
         let node_name = self.node.name()?;
         let mut config = self.node.config(&node_name, data_dir.join("agent"))?;
-        config.host_ip = self.plane.listen.ip();
         let stop = signal()?;
         let plane = self.plane.start(data_dir).await?;
+        (config.host_ip, config.node_port_ip) = (plane.advertised().ip(), self.plane.listen.ip());
         let mut stop = std::pin::pin!(stop);
         let started = tokio::select! {
             () = &mut stop => Ok(None),
@@ -93,7 +93,7 @@ impl Up {
             return error;
         }
         print(&format!("ready https://{}\n", plane.address()));
-        print(&demo::next_steps(&client, data_dir, self.plane.listen.ip()).await);
+        print(&demo::next_steps(&client, data_dir, plane.advertised().ip()).await);
         std::future::pending().await
     }
 }
