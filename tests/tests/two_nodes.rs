@@ -9,12 +9,14 @@ use peapod_tests::relay::Relay;
 use peapod_tests::switch::Switch;
 use peapod_tests::{http, wait};
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 /// Seconds of silence after which a node is given up; it renews its Lease every ten.
 const GRACE: &str = "15";
+/// Only a broken node lets a lost stream stand for so long.
+const LOST_WITHIN: Duration = Duration::from_secs(30);
 const READY: &str = "{.status.conditions[?(@.type=='Ready')].status}";
 const WEB: &str = "{.items[?(@.metadata.labels.app=='web')].metadata.name}";
 
@@ -93,6 +95,20 @@ impl Two {
         self.answer_on(&self.far_machine, expected);
     }
 
+    /// A stream by near's NodePort to `echo` on far.
+    fn talk(&self) -> TcpStream {
+        echo(&self.kubectl(), "far");
+        let at = SocketAddr::new(self.near.place().host, self.cluster.node_port("echo").port());
+        wait::until("an echo from far", 60, || {
+            let error = |error: io::Error| error.to_string();
+            let mut stream = TcpStream::connect(at).map_err(error)?;
+            stream.set_read_timeout(Some(2 * LOST_WITHIN)).map_err(error)?;
+            stream.write_all(b"!").map_err(error)?;
+            stream.read_exact(&mut [0]).map_err(error)?;
+            Ok(stream)
+        })
+    }
+
     fn wait_for_far(&self, ready: &str) {
         wait::until(&format!("far to be Ready: {ready}"), 90, || {
             match self.kubectl().path("node far", READY) {
@@ -122,6 +138,18 @@ impl Two {
             fields.get(2).is_some_and(|to| to.ends_with(&remote)) && fields.get(3) == Some(&"01")
         })
     }
+}
+
+/// The stream that answers byte by byte what it is sent.
+fn echo(kubectl: &Kubectl, node: &str) {
+    let manifest = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: echo, labels: {{app: echo}}}}\nspec: {{nodeSelector: \
+         {{kubernetes.io/hostname: {node}}}, containers: [{{name: main, image: echo, ports: [{{containerPort: \
+         7}}]}}]}}\n---\napiVersion: v1\nkind: Service\nmetadata: {{name: echo}}\nspec: {{type: NodePort, selector: {{app: \
+         echo}}, ports: [{{port: 7}}]}}\n"
+    );
+    kubectl.stdin("create -f -", &manifest).ok();
+    kubectl.run("wait pod/echo --for=condition=Ready --timeout=60s").ok();
 }
 
 fn words(text: &str) -> BTreeSet<String> {
@@ -200,9 +228,16 @@ fn a_cable_that_is_pulled_and_put_back_restarts_nothing() {
     let kubectl = two.kubectl();
     two.serve(3, 300);
     counter(&kubectl, "counter", "far");
+    let mut talk = two.talk();
     let (all, runs) = (two.replicas(), two.runs());
     two.answer_everywhere(&all);
+    let began = Instant::now();
     two.switch.plug(&two.far_machine, false);
+    // What was open is reset, and does not hang.
+    talk.write_all(b"x").unwrap();
+    let ended = talk.read(&mut [0]);
+    assert!(matches!(&ended, Ok(0) | Err(_)) && began.elapsed() < LOST_WITHIN, "{ended:?}");
+    println!("an open stream ended with {ended:?} after {:?}", began.elapsed());
     // At first by trying another endpoint, then because the node is known to be gone.
     let near = words(&kubectl.path("pods -l app=web", "{.items[?(@.spec.nodeName=='near')].metadata.name}"));
     two.answer_on(two.near.place(), &near);
@@ -234,4 +269,38 @@ fn a_node_that_nobody_reaches_over_a_slow_line_is_an_ordinary_node() {
     follow(&two.kubectl(), "counter", 20);
     let runs = two.runs();
     assert!(runs.lines().all(|line| line.ends_with(" 0")), "{runs}");
+}
+
+#[test]
+fn the_node_of_up_and_one_that_joined_are_one_network() {
+    let cluster = Cluster::start(&[]);
+    let far = cluster.join(&Place::own(), "far", &[]);
+    let kubectl = cluster.kubectl();
+    echo(&kubectl, "far");
+    let port = cluster.node_port("echo").port();
+    for host in [cluster.host(), far.place().host] {
+        let at = SocketAddr::new(host, port);
+        wait::until(&format!("an echo by {at}"), 60, || {
+            let error = |error: io::Error| error.to_string();
+            let mut stream = TcpStream::connect(at).map_err(error)?;
+            stream.set_read_timeout(Some(LOST_WITHIN)).map_err(error)?;
+            stream.write_all(b"hello").map_err(error)?;
+            let mut answer = [0; 5];
+            stream.read_exact(&mut answer).map_err(error)?;
+            if &answer == b"hello" { Ok(()) } else { Err(format!("{answer:?}")) }
+        });
+    }
+    // From a pod of one node to a pod of the other by its name: wasi:http, and the other way round.
+    kubectl.run("run web --image=hello --port=80 --expose").ok();
+    for node in ["node-1", "far"] {
+        let manifest = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: from-{node}}}\nspec: {{nodeSelector: {{kubernetes.io/hostname: {node}}}, \
+             containers: [{{name: main, image: caller, args: ['http://web']}}]}}\n"
+        );
+        kubectl.stdin("create -f -", &manifest).ok();
+        wait::until(&format!("a call from {node}"), 60, || {
+            let log = kubectl.run(&format!("logs from-{node}"));
+            if log.out.contains("hello from web") { Ok(()) } else { Err(format!("{log:?}")) }
+        });
+    }
 }

@@ -264,19 +264,25 @@ impl FabricState {
     }
 
     /// Follows `to` as [`FabricState::route`] does and opens the stream if it leads to another node. When that node
-    /// cannot be reached, the Service's endpoints on other nodes are tried. `dialer` is asked for the source.
+    /// cannot be reached, the Service's endpoints on other nodes are tried; one that was not reached a moment ago is tried
+    /// last. `dialer` is asked for the source.
     pub(crate) async fn reach(
         &self,
         from: Option<&Arc<PodNetwork>>,
         to: SocketAddr,
         dialer: impl Fn() -> Result<SocketAddr, NetworkError>,
     ) -> Result<Reached, NetworkError> {
-        let mut passed = Vec::new();
+        let (mut passed, mut tried) = (self.remote.suspects(), Vec::new());
         loop {
-            let (node, address) = match self.route(from, to, Protocol::Tcp, &passed)? {
-                Route::Pod { pod, address } => return Ok(Reached::Pod { pod, address }),
-                Route::Outside(address) => return Ok(Reached::Outside(address)),
-                Route::Remote { node, address } => (node, address),
+            let (node, address) = match self.route(from, to, Protocol::Tcp, &passed) {
+                Ok(Route::Pod { pod, address }) => return Ok(Reached::Pod { pod, address }),
+                Ok(Route::Outside(address)) => return Ok(Reached::Outside(address)),
+                Ok(Route::Remote { node, address }) => (node, address),
+                Err(NetworkError::HostUnreachable) if passed.len() > tried.len() => {
+                    passed.clone_from(&tried);
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             let dialer = dialer()?;
             match self.remote.open(&node, dialer, address).await {
@@ -284,7 +290,8 @@ impl FabricState {
                 Err(CallError::Refused(error)) => return Err(error),
                 Err(CallError::Unreachable(why)) => {
                     tracing::debug!(node = node.name, %address, why, "a node was not reached");
-                    if passed.len() + 1 == NODES_TRIED {
+                    tried.push(node.clone());
+                    if tried.len() == NODES_TRIED {
                         return Err(NetworkError::HostUnreachable);
                     }
                     passed.push(node);

@@ -9,15 +9,19 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::Response;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 /// How long a node may take to open a stream before it counts as not reached.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a node that was not reached is tried after the others only.
+const SUSPECTED_FOR: Duration = Duration::from_secs(5);
 
 /// Reaches other nodes.
 #[async_trait]
@@ -49,6 +53,8 @@ pub(crate) struct Remote {
     pub(crate) table: ArcSwap<NodeTable>,
     way: OnceLock<Way>,
     datagrams: Datagrams,
+    /// The nodes that were not reached, and when.
+    suspects: Mutex<Vec<(Arc<RemoteNode>, Instant)>>,
 }
 
 /// How they are reached, and where the work for that is done: not among the guests.
@@ -72,8 +78,30 @@ impl Remote {
         let _ = self.way.set(Way { peers, runtime: Handle::current(), tasks: TaskTracker::new() });
     }
 
+    /// The nodes that were not reached a moment ago.
+    pub(crate) fn suspects(&self) -> Vec<Arc<RemoteNode>> {
+        let mut suspects = self.suspects.lock();
+        suspects.retain(|(_, since)| since.elapsed() < SUSPECTED_FOR);
+        suspects.iter().map(|(node, _)| node.clone()).collect()
+    }
+
     /// Opens a stream from `source`, an address of this node, to the pod at `destination` on `node`.
     pub(crate) async fn open(
+        &self,
+        node: &Arc<RemoteNode>,
+        source: SocketAddr,
+        destination: SocketAddr,
+    ) -> Result<RemoteStream, CallError> {
+        let opened = self.try_open(node, source, destination).await;
+        let mut suspects = self.suspects.lock();
+        suspects.retain(|(suspect, _)| suspect.name != node.name);
+        if matches!(opened, Err(CallError::Unreachable(_))) {
+            suspects.push((node.clone(), Instant::now()));
+        }
+        opened
+    }
+
+    async fn try_open(
         &self,
         node: &RemoteNode,
         source: SocketAddr,

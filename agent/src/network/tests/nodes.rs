@@ -4,6 +4,7 @@ use super::*;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
 
@@ -15,6 +16,7 @@ const NODES: [&str; 3] = ["a", "b", "c"];
 struct Wires {
     own: &'static str,
     channels: Mutex<HashMap<String, Channel>>,
+    calls: AtomicUsize,
 }
 
 #[async_trait]
@@ -24,6 +26,7 @@ impl Peers for Wires {
     }
 
     async fn call(&self, node: &RemoteNode, call: &Call) -> Result<Answered, CallError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let channel = self.channels.lock().get(&node.name).cloned();
         channel.ok_or_else(|| CallError::Unreachable("no wire".into()))?.call(call).await
     }
@@ -49,7 +52,7 @@ impl Node {
             address: None,
         });
         fabric.set_nodes(Arc::new(NodeTable::new(NODES[number], nodes)));
-        let wires = Arc::new(Wires { own: NODES[number], channels: Mutex::default() });
+        let wires = Arc::new(Wires { own: NODES[number], channels: Mutex::default(), calls: 0.into() });
         fabric.reach_by(wires.clone());
         Node { fabric, wires, tasks: JoinSet::new() }
     }
@@ -306,6 +309,16 @@ async fn a_service_has_its_endpoints_on_all_nodes() {
     drop(b);
     client.connect(service).await.unwrap();
     assert_eq!(taken(here), 1);
+    // While it is fresh that a node was not reached, nobody waits for it again.
+    for _ in 0..3 {
+        client.connect(service).await.unwrap();
+    }
+    let calls = || a.wires.calls.load(Ordering::Relaxed);
+    let before = calls();
+    for _ in 0..6 {
+        client.connect(service).await.unwrap();
+    }
+    assert_eq!((calls(), taken(here)), (before, 9));
     let mut tables = Tables::new();
     let gone = servers[1..].iter().map(|server| SocketAddr::new(server.ip(), 8080)).collect();
     tables.add_service(service.ip(), 80, Protocol::Tcp, Arc::new(ServicePort::new(gone, Affinity::None)));
