@@ -95,14 +95,14 @@ fn looking(kubectl: &Kubectl) {
         &kubectl.run("get all").ok(),
         &["pod/hello-", "service/hello", "deployment.apps/hello", "replicaset.apps/hello-"],
     );
-    contains(&kubectl.run("get pods -o wide").ok(), &["1/1", "Running", "node-1", "10.244."]);
+    contains(&kubectl.run("get pods -o wide").ok(), &["1/1", "Running", "node-1", "10.240."]);
     contains(&kubectl.run("get deployment hello -o yaml").ok(), &["kind: Deployment", "replicas: 3"]);
     contains(&kubectl.run("get pods -A --show-labels").ok(), &["default", "app=hello"]);
     contains(&kubectl.run("get pods -l app=hello,!nothing -o name").ok(), &["pod/hello-"]);
     assert_eq!(kubectl.run("get pods -l app=nobody -o name").ok(), "");
     contains(&kubectl.run("get pods --field-selector status.phase=Running").ok(), &["hello-"]);
     contains(&kubectl.run("get pods --sort-by=.metadata.name").ok(), &["hello-"]);
-    contains(&kubectl.run("get endpointslices,endpoints").ok(), &["hello", "10.244."]);
+    contains(&kubectl.run("get endpointslices,endpoints").ok(), &["hello", "10.240."]);
     contains(
         &kubectl.run("describe deployment hello").ok(),
         &["ScalingReplicaSet", "NewReplicaSet:", "3 available"],
