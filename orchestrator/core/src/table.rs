@@ -7,6 +7,7 @@ mod certificate;
 mod network;
 mod node;
 mod pod;
+mod rbac;
 mod workload;
 
 pub use age::human_duration;

@@ -64,6 +64,7 @@ pub const PLAIN: Strategy = Strategy {
 /// The strategy of a kind.
 pub fn of(kind: &Kind) -> &'static Strategy {
     static OTHERS: Strategy = PLAIN;
+    static RBAC: Strategy = Strategy { name: NameRule::PathSegment, ..PLAIN };
     match (&*kind.group, &*kind.plural) {
         ("", "namespaces") => &namespace::STRATEGY,
         ("", "nodes") => &node::STRATEGY,
@@ -78,6 +79,7 @@ pub fn of(kind: &Kind) -> &'static Strategy {
         ("discovery.k8s.io", "endpointslices") => &endpoints::SLICE,
         ("coordination.k8s.io", "leases") => &lease::STRATEGY,
         ("certificates.k8s.io", _) => &certificate::STRATEGY,
+        ("rbac.authorization.k8s.io", _) => &RBAC,
         _ => &OTHERS,
     }
 }

@@ -1,6 +1,6 @@
 //! The register of computed cells, and the small ones.
 
-use super::{age, certificate, network, node, pod, workload};
+use super::{age, certificate, network, node, pod, rbac, workload};
 use jiff::Timestamp;
 use peapod_api::meta;
 use serde_json::{Map, Value};
@@ -43,6 +43,10 @@ pub(super) fn computed(name: &str, object: &Value, now: Timestamp) -> Option<Val
         "deployment.ready" => workload::deployment_ready(object).into(),
         "csr.duration" => certificate::duration(object).into(),
         "csr.condition" => certificate::condition(object).into(),
+        "rolebinding.role" => rbac::role(object).into(),
+        "rolebinding.users" => rbac::subjects(object, "User").into(),
+        "rolebinding.groups" => rbac::subjects(object, "Group").into(),
+        "rolebinding.serviceaccounts" => rbac::subjects(object, "ServiceAccount").into(),
         _ => return None,
     })
 }

@@ -16,6 +16,8 @@ pub enum NameRule {
     Label,
     /// RFC 1035 label: services.
     Dns1035Label,
+    /// Whatever can be one segment of a path: roles, whose names carry colons.
+    PathSegment,
 }
 
 impl NameRule {
@@ -31,6 +33,7 @@ impl NameRule {
             NameRule::Subdomain => subdomain(&masked),
             NameRule::Label => label(&masked),
             NameRule::Dns1035Label => dns1035_label(&masked),
+            NameRule::PathSegment => path_segment(name, prefix),
         }
     }
 }
@@ -100,6 +103,15 @@ pub fn dns1035_label(text: &str) -> Vec<String> {
                 .into(),
         );
     }
+    out
+}
+
+/// One segment of a URL's path; of a `prefix`, only its characters are judged.
+pub fn path_segment(text: &str, prefix: bool) -> Vec<String> {
+    let whole = [".", ".."].into_iter().filter(|whole| !prefix && text == *whole);
+    let contained = ["/", "%"].into_iter().filter(|part| text.contains(part));
+    let mut out: Vec<String> = whole.map(|whole| format!("may not be '{whole}'")).collect();
+    out.extend(contained.map(|part| format!("may not contain '{part}'")));
     out
 }
 

@@ -1,0 +1,41 @@
+//! `apps`: workloads that keep pods running.
+
+use super::*;
+
+pub(super) fn rows() -> Vec<Kind> {
+    vec![
+        Kind {
+            short_names: texts!("rs"),
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status, Subresource::Scale],
+            fields: texts!("status.replicas"),
+            columns: vec![
+                NAME,
+                number("Desired", "spec.replicas"),
+                number("Current", "status.replicas"),
+                number("Ready", "status.readyReplicas"),
+                AGE,
+                wide("Containers", Cell::Computed("template.containers")),
+                wide("Images", Cell::Computed("template.images")),
+                wide("Selector", Cell::Computed("spec.selector")),
+            ],
+            ..row("apps", "ReplicaSet", "replicasets", "replicaset")
+        },
+        Kind {
+            short_names: texts!("deploy"),
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status, Subresource::Scale],
+            columns: vec![
+                NAME,
+                col("Ready", Cell::Computed("deployment.ready")),
+                number("Up-to-date", "status.updatedReplicas"),
+                number("Available", "status.availableReplicas"),
+                AGE,
+                wide("Containers", Cell::Computed("template.containers")),
+                wide("Images", Cell::Computed("template.images")),
+                wide("Selector", Cell::Computed("spec.selector")),
+            ],
+            ..row("apps", "Deployment", "deployments", "deployment")
+        },
+    ]
+}

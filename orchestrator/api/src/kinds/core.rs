@@ -1,0 +1,132 @@
+//! The core group.
+
+use super::*;
+
+pub(super) fn rows() -> Vec<Kind> {
+    vec![
+        Kind {
+            scope: Scope::Cluster,
+            short_names: texts!("ns"),
+            subresources: vec![Subresource::Status],
+            fields: texts!("status.phase"),
+            columns: vec![NAME, col("Status", path("status.phase")), AGE],
+            ..row("", "Namespace", "namespaces", "namespace")
+        },
+        Kind {
+            scope: Scope::Cluster,
+            short_names: texts!("no"),
+            subresources: vec![Subresource::Status],
+            fields: texts!("spec.unschedulable", "spec.podCIDR"),
+            columns: vec![
+                NAME,
+                col("Status", Cell::Computed("node.status")),
+                col("Roles", Cell::Computed("node.roles")),
+                AGE,
+                col("Version", path("status.nodeInfo.kubeletVersion")),
+                wide("Internal-IP", Cell::Computed("node.internal-ip")),
+                wide("External-IP", Cell::Computed("node.external-ip")),
+                wide("OS-Image", path("status.nodeInfo.osImage")),
+                wide("Kernel-Version", path("status.nodeInfo.kernelVersion")),
+                wide("Container-Runtime", path("status.nodeInfo.containerRuntimeVersion")),
+            ],
+            ..row("", "Node", "nodes", "node")
+        },
+        Kind {
+            short_names: texts!("po"),
+            categories: texts!("all"),
+            subresources: vec![
+                Subresource::Status,
+                Subresource::Binding,
+                Subresource::Eviction,
+                Subresource::Log,
+            ],
+            fields: texts!(
+                "spec.nodeName",
+                "spec.restartPolicy",
+                "spec.schedulerName",
+                "spec.serviceAccountName",
+                "spec.hostNetwork",
+                "status.phase",
+                "status.podIP",
+                "status.nominatedNodeName"
+            ),
+            columns: vec![
+                NAME,
+                col("Ready", Cell::Computed("pod.ready")),
+                col("Status", Cell::Computed("pod.status")),
+                col("Restarts", Cell::Computed("pod.restarts")),
+                AGE,
+                wide("IP", Cell::Computed("pod.ip")),
+                wide("Node", Cell::Computed("pod.node")),
+                wide("Nominated Node", Cell::Computed("pod.nominated-node")),
+                wide("Readiness Gates", Cell::Computed("pod.readiness-gates")),
+            ],
+            ..row("", "Pod", "pods", "pod")
+        },
+        Kind {
+            short_names: texts!("svc"),
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status],
+            fields: texts!("spec.clusterIP", "spec.type"),
+            columns: vec![
+                NAME,
+                col("Type", path("spec.type")),
+                col("Cluster-IP", Cell::Computed("service.cluster-ip")),
+                col("External-IP", Cell::Computed("service.external-ip")),
+                col("Port(s)", Cell::Computed("service.ports")),
+                AGE,
+                wide("Selector", Cell::Computed("service.selector")),
+            ],
+            ..row("", "Service", "services", "service")
+        },
+        Kind {
+            short_names: texts!("ep"),
+            columns: vec![NAME, col("Endpoints", Cell::Computed("endpoints.addresses")), AGE],
+            ..row("", "Endpoints", "endpoints", "endpoints")
+        },
+        Kind {
+            short_names: texts!("cm"),
+            columns: vec![NAME, col("Data", Cell::Computed("configmap.data")), AGE],
+            ..row("", "ConfigMap", "configmaps", "configmap")
+        },
+        Kind {
+            fields: texts!("type"),
+            columns: vec![NAME, col("Type", path("type")), col("Data", Cell::Computed("secret.data")), AGE],
+            ..row("", "Secret", "secrets", "secret")
+        },
+        Kind {
+            short_names: texts!("ev"),
+            fields: texts!(
+                "involvedObject.kind",
+                "involvedObject.namespace",
+                "involvedObject.name",
+                "involvedObject.uid",
+                "involvedObject.apiVersion",
+                "involvedObject.resourceVersion",
+                "involvedObject.fieldPath",
+                "reason",
+                "reportingComponent",
+                "source",
+                "type"
+            ),
+            columns: vec![
+                col("Last Seen", Cell::Computed("event.last-seen")),
+                col("Type", path("type")),
+                col("Reason", path("reason")),
+                col("Object", Cell::Computed("event.object")),
+                wide("Subobject", path("involvedObject.fieldPath")),
+                wide("Source", Cell::Computed("event.source")),
+                col("Message", path("message")),
+                wide("First Seen", Cell::Computed("event.first-seen")),
+                wide("Count", Cell::Computed("event.count")),
+                wide("Name", Cell::Name),
+            ],
+            ..row("", "Event", "events", "event")
+        },
+        Kind {
+            short_names: texts!("sa"),
+            columns: vec![NAME, col("Secrets", Cell::Computed("serviceaccount.secrets")), AGE],
+            ..row("", "ServiceAccount", "serviceaccounts", "serviceaccount")
+        },
+    ]
+}

@@ -1,0 +1,108 @@
+//! The table: one row per kind that the server serves. Routes, discovery, schema names, storage keys, printing and the
+//! generic conformance test are all derived from it.
+
+macro_rules! texts { ($($text:literal),*) => { vec![$(t($text)),*] } }
+
+mod apps;
+mod cluster;
+mod core;
+mod rbac;
+
+use crate::kind::{Cell, Column, Kind, Scope, Subresource};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+type Text = Cow<'static, str>;
+
+const fn t(text: &'static str) -> Text {
+    Cow::Borrowed(text)
+}
+
+const fn col(name: &'static str, cell: Cell) -> Column {
+    Column { name: t(name), type_: t("string"), priority: 0, cell }
+}
+
+const fn number(name: &'static str, path: &'static str) -> Column {
+    Column { name: t(name), type_: t("integer"), priority: 0, cell: Cell::Path(t(path)) }
+}
+
+const fn wide(name: &'static str, cell: Cell) -> Column {
+    Column { name: t(name), type_: t("string"), priority: 1, cell }
+}
+
+const fn path(text: &'static str) -> Cell {
+    Cell::Path(t(text))
+}
+
+const NAME: Column = col("Name", Cell::Name);
+const AGE: Column = col("Age", Cell::Age);
+
+/// What most rows share: a namespaced kind in `v1` that somebody acts on, printed by name and age.
+fn row(group: &'static str, kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
+    Kind {
+        group: t(group),
+        version: t("v1"),
+        kind: t(kind),
+        plural: t(plural),
+        singular: t(singular),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        scope: Scope::Namespaced,
+        subresources: vec![],
+        fields: Vec::new(),
+        columns: vec![NAME, AGE],
+        acted_on: true,
+    }
+}
+
+/// Every kind, in the order of discovery.
+pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    [core::rows(), apps::rows(), cluster::rows(), rbac::rows()].into_iter().flatten().collect()
+});
+
+/// The row of a resource, by group and plural name.
+pub fn lookup(group: &str, plural: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.group == group && kind.plural == plural)
+}
+
+/// The row of a storage key's resource: `pods`, `deployments.apps`.
+pub fn of_resource(resource: &str) -> Option<&'static Kind> {
+    let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
+    lookup(group, plural)
+}
+
+/// The row of a kind, by `apiVersion` and `kind`.
+pub fn of_object(api_version: &str, kind: &str) -> Option<&'static Kind> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    KINDS.iter().find(|row| row.group == group && row.version == version && row.kind == kind)
+}
+
+/// Resources and namespaces that are kept in memory only: heartbeats would wear out flash.
+const VOLATILE: &[(&str, &str)] = &[("leases.coordination.k8s.io", "kube-node-lease")];
+
+/// Whether objects of `resource` in `namespace` are kept in memory only.
+pub fn is_volatile(resource: &str, namespace: &str) -> bool {
+    VOLATILE.contains(&(resource, namespace))
+}
+
+/// Whether any object of `resource` (empty: of any) in `namespace` (none: in any) is kept in memory only.
+pub fn includes_volatile(resource: &str, namespace: Option<&str>) -> bool {
+    let named = |(r, n): &(&str, &str)| {
+        (resource.is_empty() || *r == resource) && namespace.is_none_or(|namespace| *n == namespace)
+    };
+    VOLATILE.iter().any(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for kind in KINDS.iter() {
+            assert_eq!(lookup(&kind.group, &kind.plural), Some(kind));
+            assert_eq!(of_resource(&kind.resource()), Some(kind));
+            assert_eq!(of_object(&kind.api_version(), &kind.kind), Some(kind));
+        }
+    }
+}

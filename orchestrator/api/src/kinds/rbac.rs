@@ -1,0 +1,35 @@
+//! `rbac.authorization.k8s.io`: who may do what.
+
+use super::{AGE, NAME, col, path, row, wide};
+use crate::kind::{Cell, Column, Kind, Scope};
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+fn role(kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
+    let columns = vec![NAME, col("Created At", path("metadata.creationTimestamp"))];
+    Kind { columns, ..row(GROUP, kind, plural, singular) }
+}
+
+fn binding(kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
+    let columns: Vec<Column> = vec![
+        NAME,
+        col("Role", Cell::Computed("rolebinding.role")),
+        AGE,
+        wide("Users", Cell::Computed("rolebinding.users")),
+        wide("Groups", Cell::Computed("rolebinding.groups")),
+        wide("ServiceAccounts", Cell::Computed("rolebinding.serviceaccounts")),
+    ];
+    Kind { columns, ..row(GROUP, kind, plural, singular) }
+}
+
+pub(super) fn rows() -> Vec<Kind> {
+    vec![
+        role("Role", "roles", "role"),
+        binding("RoleBinding", "rolebindings", "rolebinding"),
+        Kind { scope: Scope::Cluster, ..role("ClusterRole", "clusterroles", "clusterrole") },
+        Kind {
+            scope: Scope::Cluster,
+            ..binding("ClusterRoleBinding", "clusterrolebindings", "clusterrolebinding")
+        },
+    ]
+}
