@@ -2,12 +2,17 @@
 //! What a cell shows follows Kubernetes' own printers, so that `kubectl get` reads the same.
 
 mod age;
+mod autoscaler;
+mod batch;
 mod cells;
 mod certificate;
+mod ingress;
 mod network;
 mod node;
 mod pod;
+mod policy;
 mod rbac;
+mod volume;
 mod workload;
 
 pub use age::human_duration;
@@ -97,7 +102,7 @@ fn head(kind: &Kind, list_metadata: &Value, style: Style) -> Vec<u8> {
 }
 
 fn definition(column: &Column) -> Value {
-    let format = if column.cell == Cell::Name { "name" } else { "" };
+    let format = if column.name == "Name" { "name" } else { "" };
     json!({
         "name": column.name, "type": column.type_, "format": format,
         "description": "", "priority": column.priority,
@@ -163,10 +168,11 @@ fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
     }
 }
 
-/// Absent numbers are 0, as they are in a decoded object; absent texts are empty.
+/// Absent numbers are 0 and absent truths false, as they are in a decoded object; absent texts are empty.
 fn at_path(column: &Column, object: &Value, path: &str) -> Value {
     match meta::at(object, path) {
         None | Some(Value::Null) if column.type_ == "integer" => 0.into(),
+        None | Some(Value::Null) if column.type_ == "boolean" => false.into(),
         None | Some(Value::Null) => "".into(),
         Some(value) => value.clone(),
     }

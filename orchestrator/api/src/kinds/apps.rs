@@ -37,5 +37,48 @@ pub(super) fn rows() -> Vec<Kind> {
             ],
             ..row("apps", "Deployment", "deployments", "deployment")
         },
+        Kind {
+            short_names: texts!("sts"),
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status, Subresource::Scale],
+            columns: vec![
+                NAME,
+                col("Ready", Cell::Computed("deployment.ready")),
+                AGE,
+                wide("Containers", Cell::Computed("template.containers")),
+                wide("Images", Cell::Computed("template.images")),
+            ],
+            acted_on: false,
+            ..row("apps", "StatefulSet", "statefulsets", "statefulset")
+        },
+        Kind {
+            short_names: texts!("ds"),
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status],
+            columns: vec![
+                NAME,
+                number("Desired", "status.desiredNumberScheduled"),
+                number("Current", "status.currentNumberScheduled"),
+                number("Ready", "status.numberReady"),
+                number("Up-to-date", "status.updatedNumberScheduled"),
+                number("Available", "status.numberAvailable"),
+                col("Node Selector", Cell::Computed("template.node-selector")),
+                AGE,
+                wide("Containers", Cell::Computed("template.containers")),
+                wide("Images", Cell::Computed("template.images")),
+                wide("Selector", Cell::Computed("spec.selector")),
+            ],
+            acted_on: false,
+            ..row("apps", "DaemonSet", "daemonsets", "daemonset")
+        },
+        Kind {
+            columns: vec![
+                NAME,
+                col("Controller", Cell::Computed("revision.controller")),
+                number("Revision", "revision"),
+                AGE,
+            ],
+            ..row("apps", "ControllerRevision", "controllerrevisions", "controllerrevision")
+        },
     ]
 }

@@ -5,16 +5,6 @@ use super::*;
 pub(super) fn rows() -> Vec<Kind> {
     vec![
         Kind {
-            columns: vec![
-                NAME,
-                col("AddressType", path("addressType")),
-                col("Ports", Cell::Computed("endpointslice.ports")),
-                col("Endpoints", Cell::Computed("endpointslice.endpoints")),
-                AGE,
-            ],
-            ..row("discovery.k8s.io", "EndpointSlice", "endpointslices", "endpointslice")
-        },
-        Kind {
             columns: vec![NAME, col("Holder", path("spec.holderIdentity")), AGE],
             ..row("coordination.k8s.io", "Lease", "leases", "lease")
         },
@@ -37,6 +27,38 @@ pub(super) fn rows() -> Vec<Kind> {
                 "certificatesigningrequests",
                 "certificatesigningrequest",
             )
+        },
+        Kind {
+            short_names: texts!("pdb"),
+            subresources: vec![Subresource::Status],
+            columns: vec![
+                NAME,
+                col("Min Available", Cell::Computed("budget.min")),
+                col("Max Unavailable", Cell::Computed("budget.max")),
+                number("Allowed Disruptions", "status.disruptionsAllowed"),
+                AGE,
+            ],
+            acted_on: false,
+            ..row("policy", "PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget")
+        },
+        Kind {
+            scope: Scope::Cluster,
+            short_names: texts!("pc"),
+            columns: vec![
+                NAME,
+                number("Value", "value"),
+                typed("Global-Default", "boolean", path("globalDefault")),
+                AGE,
+                col("PreemptionPolicy", path("preemptionPolicy")),
+            ],
+            acted_on: false,
+            ..row("scheduling.k8s.io", "PriorityClass", "priorityclasses", "priorityclass")
+        },
+        Kind {
+            scope: Scope::Cluster,
+            columns: vec![NAME, col("Handler", path("handler")), AGE],
+            acted_on: false,
+            ..row("node.k8s.io", "RuntimeClass", "runtimeclasses", "runtimeclass")
         },
     ]
 }

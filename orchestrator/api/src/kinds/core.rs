@@ -128,5 +128,87 @@ pub(super) fn rows() -> Vec<Kind> {
             columns: vec![NAME, col("Secrets", Cell::Computed("serviceaccount.secrets")), AGE],
             ..row("", "ServiceAccount", "serviceaccounts", "serviceaccount")
         },
+        Kind {
+            scope: Scope::Cluster,
+            short_names: texts!("pv"),
+            subresources: vec![Subresource::Status],
+            columns: vec![
+                NAME,
+                col("Capacity", path("spec.capacity.storage")),
+                col("Access Modes", Cell::Computed("volume.spec-modes")),
+                col("Reclaim Policy", path("spec.persistentVolumeReclaimPolicy")),
+                col("Status", Cell::Computed("volume.phase")),
+                col("Claim", Cell::Computed("volume.claim")),
+                col("StorageClass", Cell::Computed("volume.class")),
+                col("VolumeAttributesClass", Cell::Computed("volume.attributes-class")),
+                col("Reason", path("status.reason")),
+                AGE,
+                wide("VolumeMode", Cell::Computed("volume.mode")),
+            ],
+            acted_on: false,
+            ..row("", "PersistentVolume", "persistentvolumes", "persistentvolume")
+        },
+        Kind {
+            short_names: texts!("pvc"),
+            subresources: vec![Subresource::Status],
+            columns: vec![
+                NAME,
+                col("Status", Cell::Computed("volume.phase")),
+                col("Volume", path("spec.volumeName")),
+                col("Capacity", Cell::Computed("claim.capacity")),
+                col("Access Modes", Cell::Computed("claim.modes")),
+                col("StorageClass", Cell::Computed("volume.class")),
+                col("VolumeAttributesClass", Cell::Computed("volume.attributes-class")),
+                AGE,
+                wide("VolumeMode", Cell::Computed("volume.mode")),
+            ],
+            acted_on: false,
+            ..row("", "PersistentVolumeClaim", "persistentvolumeclaims", "persistentvolumeclaim")
+        },
+        Kind {
+            short_names: texts!("rc"),
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status, Subresource::Scale],
+            fields: texts!("status.replicas"),
+            columns: vec![
+                NAME,
+                number("Desired", "spec.replicas"),
+                number("Current", "status.replicas"),
+                number("Ready", "status.readyReplicas"),
+                AGE,
+                wide("Containers", Cell::Computed("template.containers")),
+                wide("Images", Cell::Computed("template.images")),
+                wide("Selector", Cell::Computed("spec.selector-map")),
+            ],
+            acted_on: false,
+            ..row("", "ReplicationController", "replicationcontrollers", "replicationcontroller")
+        },
+        Kind {
+            columns: vec![
+                NAME,
+                col("Containers", Cell::Computed("podtemplate.containers")),
+                col("Images", Cell::Computed("podtemplate.images")),
+                col("Pod Labels", Cell::Computed("podtemplate.labels")),
+            ],
+            ..row("", "PodTemplate", "podtemplates", "podtemplate")
+        },
+        Kind {
+            short_names: texts!("limits"),
+            columns: vec![NAME, col("Created At", path("metadata.creationTimestamp"))],
+            acted_on: false,
+            ..row("", "LimitRange", "limitranges", "limitrange")
+        },
+        Kind {
+            short_names: texts!("quota"),
+            subresources: vec![Subresource::Status],
+            columns: vec![
+                NAME,
+                col("Request", Cell::Computed("quota.requests")),
+                col("Limit", Cell::Computed("quota.limits")),
+                AGE,
+            ],
+            acted_on: false,
+            ..row("", "ResourceQuota", "resourcequotas", "resourcequota")
+        },
     ]
 }

@@ -3,10 +3,14 @@
 
 macro_rules! texts { ($($text:literal),*) => { vec![$(t($text)),*] } }
 
+mod admission;
 mod apps;
+mod batch;
 mod cluster;
 mod core;
+mod network;
 mod rbac;
+mod storage;
 
 use crate::kind::{Cell, Column, Kind, Scope, Subresource};
 use std::borrow::Cow;
@@ -24,6 +28,10 @@ const fn col(name: &'static str, cell: Cell) -> Column {
 
 const fn number(name: &'static str, path: &'static str) -> Column {
     Column { name: t(name), type_: t("integer"), priority: 0, cell: Cell::Path(t(path)) }
+}
+
+const fn typed(name: &'static str, type_: &'static str, cell: Cell) -> Column {
+    Column { name: t(name), type_: t(type_), priority: 0, cell }
 }
 
 const fn wide(name: &'static str, cell: Cell) -> Column {
@@ -57,7 +65,17 @@ fn row(group: &'static str, kind: &'static str, plural: &'static str, singular: 
 
 /// Every kind, in the order of discovery.
 pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    [core::rows(), apps::rows(), cluster::rows(), rbac::rows()].into_iter().flatten().collect()
+    let groups = [
+        core::rows(),
+        apps::rows(),
+        batch::rows(),
+        cluster::rows(),
+        network::rows(),
+        rbac::rows(),
+        storage::rows(),
+        admission::rows(),
+    ];
+    groups.into_iter().flatten().collect()
 });
 
 /// The row of a resource, by group and plural name.

@@ -60,22 +60,29 @@ fn collect(api_version: &str, generator: &mut SchemaGenerator) {
         "coordination.k8s.io/v1" => describe!(generator: coordination::v1 { Lease }),
         "events.k8s.io/v1" => describe!(generator: events::v1 { Event }),
         "networking.k8s.io/v1" => {
-            describe!(generator: networking::v1 { NetworkPolicy, Ingress, IngressClass })
+            describe!(generator: networking::v1 { NetworkPolicy, Ingress, IngressClass, IPAddress, ServiceCIDR })
         }
         "policy/v1" => describe!(generator: policy::v1 { PodDisruptionBudget, Eviction }),
         "rbac.authorization.k8s.io/v1" => describe!(generator: rbac::v1 {
             Role, RoleBinding, ClusterRole, ClusterRoleBinding,
         }),
         "storage.k8s.io/v1" => {
-            describe!(generator: storage::v1 { StorageClass, VolumeAttachment, CSIDriver, CSINode })
+            describe!(generator: storage::v1 { StorageClass, VolumeAttachment, VolumeAttributesClass, CSIDriver, CSINode, CSIStorageCapacity })
         }
         "scheduling.k8s.io/v1" => describe!(generator: scheduling::v1 { PriorityClass }),
         "node.k8s.io/v1" => describe!(generator: node::v1 { RuntimeClass }),
         "certificates.k8s.io/v1" => describe!(generator: certificates::v1 { CertificateSigningRequest }),
         "admissionregistration.k8s.io/v1" => describe!(generator: admissionregistration::v1 {
             MutatingWebhookConfiguration, ValidatingWebhookConfiguration, ValidatingAdmissionPolicy,
-            ValidatingAdmissionPolicyBinding,
+            ValidatingAdmissionPolicyBinding, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding,
         }),
+        "flowcontrol.apiserver.k8s.io/v1" => {
+            describe!(generator: flowcontrol::v1 { FlowSchema, PriorityLevelConfiguration })
+        }
+        "apiregistration.k8s.io/v1" => {
+            use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+            add::<APIService>(generator);
+        }
         _ => {}
     }
 }

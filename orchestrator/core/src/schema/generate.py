@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes kubernetes.txt, the table of the published API types, from their Go definitions.
 
-usage: generate.py API APIMACHINERY [APIEXTENSIONS] [--release vX.Y.0] > kubernetes.txt
+usage: generate.py API APIMACHINERY [APIEXTENSIONS [AGGREGATOR]] [--release vX.Y.0] > kubernetes.txt
 
-The arguments are checkouts (or bare git directories) of k8s.io/api, k8s.io/apimachinery and
-k8s.io/apiextensions-apiserver. Only facts are taken over: names, protobuf numbers, types, markers, defaults and enum
+The arguments are checkouts (or bare git directories) of k8s.io/api, k8s.io/apimachinery,
+k8s.io/apiextensions-apiserver and k8s.io/kube-aggregator. Only facts are taken over: names, protobuf numbers, types, markers, defaults and enum
 values. With --release, fields that the round-trip data of that release does not know are left out.
 
 The format, one item a line, a field's parts apart by tabs:
@@ -45,6 +45,9 @@ PACKAGES = [  # folder in its tree, tree, package name, group/version
     ("certificates/v1", "api", "io.k8s.api.certificates.v1", "certificates.k8s.io/v1"),
     ("admissionregistration/v1", "api", "io.k8s.api.admissionregistration.v1",
      "admissionregistration.k8s.io/v1"),
+    ("flowcontrol/v1", "api", "io.k8s.api.flowcontrol.v1", "flowcontrol.apiserver.k8s.io/v1"),
+    ("pkg/apis/apiregistration/v1", "aggregator", "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1",
+     "apiregistration.k8s.io/v1"),
     ("pkg/apis/apiextensions/v1", "apiextensions",
      "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1", "apiextensions.k8s.io/v1"),
 ]
@@ -299,7 +302,7 @@ class Release:
             if named.members is None or (package, name) in SPECIAL or not name[0].isupper():
                 continue
             item = name.removesuffix("List")  # the round-trip data has no lists
-            unknown = self.seen and (package, item) not in self.walked and package != EXTENSIONS
+            unknown = self.seen and (package, item) not in self.walked and package not in OUTSIDE
             if package == META or is_top(self.table.fields(package, named.members)) and not unknown:
                 yield named
 
@@ -342,7 +345,7 @@ def main():
         at = arguments.index("--release")
         release = arguments[at + 1]
         del arguments[at : at + 2]
-    trees = dict(zip(["api", "apimachinery", "apiextensions"], map(checkout, arguments)))
+    trees = dict(zip(["api", "apimachinery", "apiextensions", "aggregator"], map(checkout, arguments)))
     table = Table(trees)
     seen = known_fields(table, os.path.join(trees["api"], "testdata", release)) if release else set()
     write(table, seen, sys.stdout)

@@ -22,9 +22,11 @@ pub fn scale_of(workload: &Value) -> Value {
     })
 }
 
-/// A label selector as it stands in a query.
+/// A label selector as it stands in a query. That of a ReplicationController is a map of labels alone.
 fn selector_text(selector: &Value) -> String {
-    let equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let is_structured = selector["matchLabels"].is_object() || selector["matchExpressions"].is_array();
+    let equal = if is_structured { &selector["matchLabels"] } else { selector };
+    let equal = equal.as_object().into_iter().flatten();
     let mut terms: Vec<String> = equal.map(|(key, value)| format!("{key}={}", text(value))).collect();
     for expression in items(&selector["matchExpressions"]) {
         let key = text(&expression["key"]);

@@ -1,12 +1,16 @@
 //! The register of computed cells, and the small ones.
 
-use super::{age, certificate, network, node, pod, rbac, workload};
+use super::{
+    age, autoscaler, batch, certificate, ingress, network, node, pod, policy, rbac, volume, workload,
+};
 use jiff::Timestamp;
 use peapod_api::meta;
 use serde_json::{Map, Value};
 
 /// What is printed where there is nothing.
 pub(super) const NONE: &str = "<none>";
+/// What is printed for a field that nobody has set.
+pub(super) const UNSET: &str = "<unset>";
 
 /// The cell registered under `name`.
 pub(super) fn computed(name: &str, object: &Value, now: Timestamp) -> Option<Value> {
@@ -37,9 +41,70 @@ pub(super) fn computed(name: &str, object: &Value, now: Timestamp) -> Option<Val
         "event.object" => workload::event_object(object).into(),
         "event.source" => workload::event_source(object).into(),
         "event.count" => workload::event_count(object).into(),
-        "template.containers" => workload::template_column(object, "name").into(),
-        "template.images" => workload::template_column(object, "image").into(),
-        "spec.selector" => workload::selector(object).into(),
+        "template.containers" => workload::column(&object["spec"]["template"], "name").into(),
+        "template.images" => workload::column(&object["spec"]["template"], "image").into(),
+        "template.node-selector" => labels(&object["spec"]["template"]["spec"]["nodeSelector"]).into(),
+        "podtemplate.containers" => workload::column(&object["template"], "name").into(),
+        "podtemplate.images" => workload::column(&object["template"], "image").into(),
+        "podtemplate.labels" => labels(&object["template"]["metadata"]["labels"]).into(),
+        "cronjob.containers" => {
+            workload::column(&object["spec"]["jobTemplate"]["spec"]["template"], "name").into()
+        }
+        "cronjob.images" => {
+            workload::column(&object["spec"]["jobTemplate"]["spec"]["template"], "image").into()
+        }
+        "cronjob.selector" => workload::selector(&object["spec"]["jobTemplate"]["spec"]["selector"]).into(),
+        "cronjob.zone" => or_none(meta::text(object, "spec.timeZone")).into(),
+        "cronjob.suspend" => batch::suspend(object).into(),
+        "cronjob.active" => list(&object["status"]["active"]).len().into(),
+        "cronjob.last" => batch::last_schedule(object, now).into(),
+        "job.status" => batch::status(object).into(),
+        "job.completions" => batch::completions(object).into(),
+        "job.duration" => batch::duration(object, now).into(),
+        "revision.controller" => workload::controller(object).into(),
+        "autoscaler.reference" => autoscaler::reference(object).into(),
+        "autoscaler.targets" => autoscaler::targets(object).into(),
+        "autoscaler.min" => number_or(&object["spec"]["minReplicas"], UNSET),
+        "spec.selector" => workload::selector(&object["spec"]["selector"]).into(),
+        "spec.selector-map" => labels(&object["spec"]["selector"]).into(),
+        "volume.spec-modes" => volume::modes(&object["spec"]["accessModes"]).into(),
+        "volume.phase" => volume::phase(object).into(),
+        "volume.claim" => volume::claim(object).into(),
+        "volume.class" => volume::class(object).into(),
+        "volume.attributes-class" => or_unset(meta::text(object, "spec.volumeAttributesClassName")).into(),
+        "volume.mode" => or_unset(meta::text(object, "spec.volumeMode")).into(),
+        "claim.capacity" => volume::claim_capacity(object).into(),
+        "claim.modes" => volume::claim_modes(object).into(),
+        "storageclass.name" => volume::class_name(object).into(),
+        "storagecapacity.capacity" => or_unset(meta::text(object, "capacity")).into(),
+        "csidriver.tokens" => volume::token_audiences(object).into(),
+        "csidriver.modes" => volume::lifecycle_modes(object).into(),
+        "csinode.drivers" => list(&object["spec"]["drivers"]).len().into(),
+        "ingress.class" => ingress::class(object).into(),
+        "ingress.hosts" => ingress::hosts(object).into(),
+        "ingress.address" => ingress::address(object).into(),
+        "ingress.ports" => ingress::ports(object).into(),
+        "ingressclass.parameters" => ingress::parameters(object).into(),
+        "networkpolicy.selector" => workload::selector(&object["spec"]["podSelector"]).into(),
+        "ipaddress.parent" => ingress::address_parent(object).into(),
+        "servicecidr.cidrs" => join(&object["spec"]["cidrs"]).into(),
+        "quota.requests" => policy::quota(object, false).into(),
+        "quota.limits" => policy::quota(object, true).into(),
+        "budget.min" => number_or(&object["spec"]["minAvailable"], "N/A"),
+        "budget.max" => number_or(&object["spec"]["maxUnavailable"], "N/A"),
+        "policy.mutations" => list(&object["spec"]["mutations"]).len().into(),
+        "policy.validations" => list(&object["spec"]["validations"]).len().into(),
+        "policy.webhooks" => list(&object["webhooks"]).len().into(),
+        "policy.param-kind" => policy::param_kind(object).into(),
+        "policy.param-ref" => policy::param_ref(object).into(),
+        "flow.distinguisher" => or_none(meta::text(object, "spec.distinguisherMethod.type")).into(),
+        "flow.missing" => policy::missing_level(object).into(),
+        "level.shares" => policy::level_shares(object),
+        "level.queues" => policy::level_queueing(object, "queues"),
+        "level.hand" => policy::level_queueing(object, "handSize"),
+        "level.length" => policy::level_queueing(object, "queueLengthLimit"),
+        "apiservice.service" => policy::service_of_api(object).into(),
+        "apiservice.available" => policy::api_available(object).into(),
         "deployment.ready" => workload::deployment_ready(object).into(),
         "csr.duration" => certificate::duration(object).into(),
         "csr.condition" => certificate::condition(object).into(),
@@ -53,6 +118,24 @@ pub(super) fn computed(name: &str, object: &Value, now: Timestamp) -> Option<Val
 
 pub(super) fn or_none(text: Option<&str>) -> &str {
     text.filter(|t| !t.is_empty()).unwrap_or(NONE)
+}
+
+fn or_unset(text: Option<&str>) -> &str {
+    text.filter(|t| !t.is_empty()).unwrap_or(UNSET)
+}
+
+/// A number or a percentage as a text.
+pub(super) fn number_or(value: &Value, nothing: &str) -> Value {
+    match value {
+        Value::Number(n) => n.to_string().into(),
+        Value::String(text) => text.as_str().into(),
+        _ => nothing.into(),
+    }
+}
+
+/// The texts of a list, with commas between them.
+pub(super) fn join(value: &Value) -> String {
+    list(value).filter_map(Value::as_str).collect::<Vec<_>>().join(",")
 }
 
 pub(super) fn list(value: &Value) -> impl DoubleEndedIterator<Item = &Value> + ExactSizeIterator {

@@ -1,13 +1,11 @@
 //! Cells of Services, Endpoints and EndpointSlices.
 
-use super::cells::{NONE, list, number, or_none};
+use super::cells::{NONE, UNSET, list, number, or_none};
 use peapod_api::meta;
 use serde_json::Value;
 
 /// How many addresses or ports a cell names before it says `+ N more...`.
 const SHOWN: usize = 3;
-/// What is printed for a slice without endpoints or ports.
-const UNSET: &str = "<unset>";
 
 /// The first cluster IP, `None` for a headless Service.
 pub(super) fn cluster_ip(service: &Value) -> &str {

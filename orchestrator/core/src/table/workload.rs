@@ -1,4 +1,4 @@
-//! Cells of Deployments, ReplicaSets and Events.
+//! Cells of workloads that keep pods running, and of Events.
 
 use super::cells::{NONE, first_age, labels, list, number};
 use jiff::Timestamp;
@@ -10,15 +10,14 @@ pub(super) fn deployment_ready(deployment: &Value) -> String {
     format!("{ready}/{}", number(&deployment["spec"]["replicas"]))
 }
 
-/// One field of each container of the pod template, joined by commas.
-pub(super) fn template_column(workload: &Value, field: &str) -> String {
-    let containers = list(&workload["spec"]["template"]["spec"]["containers"]);
+/// One field of each container of a pod template, joined by commas.
+pub(super) fn column(template: &Value, field: &str) -> String {
+    let containers = list(&template["spec"]["containers"]);
     containers.filter_map(|c| c[field].as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// A `metav1.LabelSelector` in the form that `kubectl -l` takes.
-pub(super) fn selector(workload: &Value) -> String {
-    let selector = &workload["spec"]["selector"];
+pub(super) fn selector(selector: &Value) -> String {
     let mut parts = Vec::new();
     if selector["matchLabels"].as_object().is_some_and(|map| !map.is_empty()) {
         parts.push(labels(&selector["matchLabels"]));
@@ -34,6 +33,18 @@ fn expression(expression: &Value) -> String {
         "Exists" => key.into(),
         "DoesNotExist" => format!("!{key}"),
         operator => format!("{key} {} ({})", operator.to_lowercase(), values.join(",")),
+    }
+}
+
+/// The managing controller of a revision: `statefulset.apps/web`.
+pub(super) fn controller(object: &Value) -> String {
+    let mut owners = list(&object["metadata"]["ownerReferences"]);
+    let Some(owner) = owners.find(|owner| owner["controller"] == true) else { return NONE.into() };
+    let part = |field: &str| owner[field].as_str().unwrap_or_default();
+    let kind = part("kind").to_lowercase();
+    match part("apiVersion").split_once('/') {
+        Some((group, _)) => format!("{kind}.{group}/{}", part("name")),
+        None => format!("{kind}/{}", part("name")),
     }
 }
 

@@ -47,6 +47,16 @@ pub fn apply_defaults(kind: &str, api_version: &str, object: &mut Value) {
             set(object, "reclaimPolicy", "Delete");
             set(object, "volumeBindingMode", "Immediate");
         }
+        ("storage.k8s.io", "CSIDriver") => csi_driver(object),
+        ("apiregistration.k8s.io", "APIService") => {
+            if let Some(service) = child(&mut object["spec"], "service") {
+                set(service, "port", 443);
+            }
+        }
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => {
+            set(made(object, "spec"), "matchingPrecedence", 1000)
+        }
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => priority_level(object),
         ("scheduling.k8s.io", "PriorityClass") => set(object, "preemptionPolicy", "PreemptLowerPriority"),
         ("authentication.k8s.io", "TokenRequest") => set(&mut object["spec"], "expirationSeconds", 3600),
         (
@@ -155,6 +165,34 @@ fn persistent_volume(object: &mut Value) {
 fn claim(object: &mut Value) {
     set(made(object, "spec"), "volumeMode", "Filesystem");
     set(made(object, "status"), "phase", "Pending");
+}
+
+fn csi_driver(object: &mut Value) {
+    let spec = made(object, "spec");
+    set(spec, "attachRequired", true);
+    set(spec, "podInfoOnMount", false);
+    set(spec, "storageCapacity", false);
+    set(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    set(spec, "volumeLifecycleModes", json!(["Persistent"]));
+    set(spec, "requiresRepublish", false);
+    set(spec, "seLinuxMount", false);
+}
+
+/// Rule: Kubernetes, "API Priority and Fairness".
+fn priority_level(object: &mut Value) {
+    let spec = made(object, "spec");
+    if let Some(exempt) = child(spec, "exempt") {
+        set(exempt, "nominalConcurrencyShares", 0);
+        set(exempt, "lendablePercent", 0);
+    }
+    let Some(limited) = child(spec, "limited") else { return };
+    set(limited, "nominalConcurrencyShares", 30);
+    set(limited, "lendablePercent", 0);
+    if let Some(queueing) = child(limited, "limitResponse").and_then(|response| child(response, "queuing")) {
+        set(queueing, "queues", 64);
+        set(queueing, "handSize", 8);
+        set(queueing, "queueLengthLimit", 50);
+    }
 }
 
 fn limit_range(object: &mut Value) {

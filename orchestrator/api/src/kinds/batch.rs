@@ -1,0 +1,66 @@
+//! `batch` and `autoscaling`: what runs pods to an end, and how many of them there are.
+
+use super::*;
+
+pub(super) fn rows() -> Vec<Kind> {
+    vec![
+        Kind {
+            short_names: texts!("hpa"),
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status],
+            columns: vec![
+                NAME,
+                col("Reference", Cell::Computed("autoscaler.reference")),
+                col("Targets", Cell::Computed("autoscaler.targets")),
+                col("MinPods", Cell::Computed("autoscaler.min")),
+                number("MaxPods", "spec.maxReplicas"),
+                number("Replicas", "status.currentReplicas"),
+                AGE,
+            ],
+            acted_on: false,
+            version: t("v2"),
+            ..row(
+                "autoscaling",
+                "HorizontalPodAutoscaler",
+                "horizontalpodautoscalers",
+                "horizontalpodautoscaler",
+            )
+        },
+        Kind {
+            short_names: texts!("cj"),
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status],
+            columns: vec![
+                NAME,
+                col("Schedule", path("spec.schedule")),
+                col("Timezone", Cell::Computed("cronjob.zone")),
+                typed("Suspend", "boolean", Cell::Computed("cronjob.suspend")),
+                typed("Active", "integer", Cell::Computed("cronjob.active")),
+                col("Last Schedule", Cell::Computed("cronjob.last")),
+                AGE,
+                wide("Containers", Cell::Computed("cronjob.containers")),
+                wide("Images", Cell::Computed("cronjob.images")),
+                wide("Selector", Cell::Computed("cronjob.selector")),
+            ],
+            acted_on: false,
+            ..row("batch", "CronJob", "cronjobs", "cronjob")
+        },
+        Kind {
+            categories: texts!("all"),
+            subresources: vec![Subresource::Status],
+            fields: texts!("status.successful"),
+            columns: vec![
+                NAME,
+                col("Status", Cell::Computed("job.status")),
+                col("Completions", Cell::Computed("job.completions")),
+                col("Duration", Cell::Computed("job.duration")),
+                AGE,
+                wide("Containers", Cell::Computed("template.containers")),
+                wide("Images", Cell::Computed("template.images")),
+                wide("Selector", Cell::Computed("spec.selector")),
+            ],
+            acted_on: false,
+            ..row("batch", "Job", "jobs", "job")
+        },
+    ]
+}
