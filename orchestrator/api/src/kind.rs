@@ -121,6 +121,32 @@ impl Kind {
         }
     }
 
+    /// Whether it belongs to that group and version.
+    pub fn is(&self, group: &str, version: &str) -> bool {
+        self.group == group && self.version == version
+    }
+
+    /// A stand-in for the row of a custom resource that nothing defines any more (`widgets.example.com`); none if
+    /// `resource` names no group, as every custom resource does.
+    pub fn undefined(resource: &str) -> Option<Kind> {
+        let (plural, group) = resource.split_once('.')?;
+        let own = |text: &str| Text::Owned(text.into());
+        Some(Kind {
+            group: own(group),
+            version: own(""),
+            kind: own(""),
+            plural: own(plural),
+            singular: own(""),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            scope: Scope::Namespaced,
+            subresources: Vec::new(),
+            fields: Vec::new(),
+            columns: Vec::new(),
+            acted_on: false,
+        })
+    }
+
     /// Whether objects live in a namespace.
     pub fn namespaced(&self) -> bool {
         self.scope == Scope::Namespaced

@@ -1,8 +1,10 @@
 //! The fold of the log: every object at one revision, cheap to clone and shared by all readers.
 
+use crate::custom::DEFINITIONS;
+use crate::served::Kinds;
 use imbl::{OrdMap, OrdSet};
 use peapod_api::object::Owner;
-use peapod_api::{Key, Object, kinds};
+use peapod_api::{Key, Object};
 use std::sync::{Arc, OnceLock};
 
 /// One committed change. At least one of `before` and `after` is there.
@@ -48,12 +50,18 @@ pub struct Snapshot {
     by_owner: OrdMap<Arc<str>, Group>,
     by_node: OrdMap<Arc<str>, OrdSet<Key>>,
     orphan_pods: OrdSet<Key>,
+    kinds: Arc<Kinds>,
 }
 
 impl Snapshot {
     /// The revision of the last change folded in.
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// The kinds that are served. The same pointer as long as no definition changes.
+    pub fn kinds(&self) -> &Arc<Kinds> {
+        &self.kinds
     }
 
     /// Raises the revision without a change: revisions are reserved in blocks and never reused after a restart.
@@ -160,6 +168,11 @@ impl Snapshot {
                 self.forget_owner_without_dependents(change);
             }
         }
+        if change.key.resource() == DEFINITIONS
+            && let Some(kinds) = self.kinds.changed(change.key.name(), change.after.as_deref())
+        {
+            self.kinds = Arc::new(kinds);
+        }
     }
 
     fn enter_indexes(&mut self, object: &Object, revision: u64) {
@@ -199,7 +212,7 @@ impl Snapshot {
 
     /// A group outlives its last dependent while the owner is there (its last change still guards writes), not longer.
     fn owner_exists(&self, owner: &Owner, dependent: &Key) -> bool {
-        let Some(kind) = kinds::of_object(&owner.api_version, &owner.kind) else { return false };
+        let Some(kind) = self.kinds.of_object(&owner.api_version, &owner.kind) else { return false };
         let namespace = if kind.namespaced() { dependent.namespace() } else { "" };
         let object = self.find(&kind.resource(), namespace, &owner.name);
         object.is_some_and(|object| object.header.uid == owner.uid)

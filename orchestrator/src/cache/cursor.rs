@@ -4,6 +4,7 @@ use super::interest::Interest;
 use super::ring::{Channel, Found};
 use super::{Shared, decode};
 use crate::store::{Backend, Chunk, Logged, Part, ReadError, StoreError};
+use peapod_core::served::Kinds;
 use peapod_core::snapshot::Change;
 use std::sync::Arc;
 
@@ -99,9 +100,10 @@ impl Cursor {
             limit_rows: BATCH_LIMIT_CHANGES,
             limit_bytes: CHUNK_LIMIT_BYTES,
         };
+        let kinds = self.shared.snapshot.load().kinds().clone();
         let read = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            read_part(&*backend, &part)
+            read_part(&*backend, &kinds, &part)
         });
         let unreadable = |error: &dyn std::fmt::Display| {
             tracing::error!(%error, "a watch ends because the log cannot be read");
@@ -124,15 +126,20 @@ impl Drop for Cursor {
     }
 }
 
-fn read_part(backend: &dyn Backend, part: &Part) -> Result<(Vec<Arc<Change>>, u64), ReadError> {
+fn read_part(
+    backend: &dyn Backend,
+    kinds: &Kinds,
+    part: &Part,
+) -> Result<(Vec<Arc<Change>>, u64), ReadError> {
     let Chunk { changes, upto } = backend.changes(part)?;
-    let changes = changes.into_iter().map(change).collect::<Result<Vec<_>, StoreError>>()?;
+    let changes =
+        changes.into_iter().map(|logged| change(kinds, logged)).collect::<Result<Vec<_>, StoreError>>()?;
     Ok((changes, upto))
 }
 
-fn change(logged: Logged) -> Result<Arc<Change>, StoreError> {
+fn change(kinds: &Kinds, logged: Logged) -> Result<Arc<Change>, StoreError> {
     let Logged { entry, before } = logged;
-    let object = |revision, value| decode(entry.key.clone(), revision, value).map(Arc::new);
+    let object = |revision, value| decode(kinds, entry.key.clone(), revision, value).map(Arc::new);
     let before = entry.prev.zip(before).map(|(revision, value)| object(revision, value)).transpose()?;
     let after = entry.value.map(|value| object(entry.revision, value)).transpose()?;
     Ok(Arc::new(Change::new(entry.revision, entry.key, before, after)))

@@ -22,7 +22,8 @@ pub use ring::RingLimits;
 use crate::store::{Backend, StoreError};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use peapod_api::{Draft, Key, Object, kinds};
+use peapod_api::{Draft, Key, Kind, Object, kinds};
+use peapod_core::served::Kinds;
 use peapod_core::snapshot::{Change, Snapshot};
 use ring::Ring;
 use std::path::PathBuf;
@@ -87,11 +88,21 @@ impl Cache {
     /// Like [`Cache::open`], with limits other than the usual.
     pub fn open_with(backend: Arc<dyn Backend>, limits: Limits) -> Result<Cache, StoreError> {
         let mut snapshot = Snapshot::default();
+        // Custom resources can be read once their definitions have been.
+        let mut custom = Vec::new();
         let loaded = backend.load(&mut |key, revision, value| {
-            let object = Arc::new(decode(key.clone(), revision, value.into())?);
+            if kinds::of_resource(key.resource()).is_none() {
+                custom.push((key, revision, value));
+                return Ok(());
+            }
+            let object = Arc::new(decode(snapshot.kinds(), key.clone(), revision, value.into())?);
             snapshot.apply(&Change::new(revision, key, None, Some(object)));
             Ok(())
         })?;
+        for (key, revision, value) in custom {
+            let object = Arc::new(decode(snapshot.kinds(), key.clone(), revision, value.into())?);
+            snapshot.apply(&Change::new(revision, key, None, Some(object)));
+        }
         snapshot.advance(loaded.revision);
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -190,11 +201,15 @@ impl Shared {
     }
 }
 
-/// An object from the bytes that the log keeps.
-fn decode(key: Key, revision: u64, value: bytes::Bytes) -> Result<Object, StoreError> {
+/// An object from the bytes that the log keeps. The log may still know custom resources whose definition is gone.
+fn decode(kinds: &Kinds, key: Key, revision: u64, value: bytes::Bytes) -> Result<Object, StoreError> {
     let damaged = |what: &str| StoreError::Corrupt(PathBuf::from(key.as_str()), what.into());
-    let kind = kinds::of_resource(key.resource()).ok_or_else(|| damaged("unknown resource"))?;
-    let draft = Draft::from_stored(kind, key.clone(), value).map_err(|e| damaged(&e.to_string()))?;
+    let read = |kind: &Kind| Draft::from_stored(kind, key.clone(), value);
+    let draft = match kinds.of_resource(key.resource()) {
+        Some(kind) => read(&kind),
+        None => read(&Kind::undefined(key.resource()).ok_or_else(|| damaged("unknown resource"))?),
+    };
+    let draft = draft.map_err(|e| damaged(&e.to_string()))?;
     Ok(draft.at(revision))
 }
 

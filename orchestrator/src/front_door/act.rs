@@ -6,9 +6,10 @@ use super::{FrontDoor, MAX_ATTEMPTS, decode, pod};
 use crate::cache::Guard;
 use jiff::Timestamp;
 use peapod_api::error::Reason;
-use peapod_api::{Error, Key, Kind, Object, kinds};
+use peapod_api::{Error, Key, Kind, Object};
 use peapod_core::action::{Action, Propagation};
 use peapod_core::patch::{Operation, merge};
+use peapod_core::served::{Kinds, Served};
 use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::deletion::{self, Deletion, Wish};
 use serde_json::Value;
@@ -95,6 +96,16 @@ impl Plan<'_> {
         }
     }
 
+    fn kinds(&self) -> &Kinds {
+        self.moment.snapshot.kinds()
+    }
+
+    fn kind_of(&self, key: &Key) -> Result<Served, Error> {
+        self.kinds().of_resource(key.resource()).ok_or_else(|| {
+            Error::internal(format!("an action concerns {} which are not served", key.resource()))
+        })
+    }
+
     fn now(&self) -> Timestamp {
         self.moment.stamp.now
     }
@@ -112,14 +123,14 @@ impl Plan<'_> {
 
     fn create(&mut self, object: &Value) -> Result<(), Error> {
         let text = |field: &str| object[field].as_str().unwrap_or_default();
-        let kind = kinds::of_object(text("apiVersion"), text("kind")).ok_or_else(|| {
+        let kind = self.kinds().of_object(text("apiVersion"), text("kind")).ok_or_else(|| {
             Error::internal(format!("an action creates a {} that is not served", text("kind")))
         })?;
         let mut object = object.clone();
-        decode::complete(kind, &mut object)?;
+        decode::complete(&kind, &mut object)?;
         let api_version = kind.api_version();
         let operation = self.operation(&api_version, "");
-        let step = prepare::create(&self.moment, kind, object, Some(&operation))?;
+        let step = prepare::create(&self.moment, &kind, object, Some(&operation))?;
         if self.newer.get(&step.key).is_some_and(Option::is_some) {
             return Err(Error::already_exists(&kind.resource(), step.key.name()));
         }
@@ -139,7 +150,7 @@ impl Plan<'_> {
         endpoint: Endpoint,
         change: impl Fn(&Value) -> Result<Value, Error>,
     ) -> Result<(), Error> {
-        let kind = kind_of(key)?;
+        let kind = self.kind_of(key)?;
         let at = self.steps.iter().position(|step| step.key == *key && !step.removes);
         let pending = at.map(|index| self.steps.remove(index));
         let stored = self.stored(key);
@@ -147,18 +158,18 @@ impl Plan<'_> {
         let Some(before) = before else { return Err(Error::not_found(key.resource(), key.name())) };
         // An earlier action of the same list is built upon, not lost.
         let base = match &pending {
-            Some(step) => as_object(kind, &before, &step.object),
+            Some(step) => as_object(&kind, &before, &step.object),
             None => before.clone(),
         };
         let mut object = change(&base.value())?;
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("resourceVersion");
         }
-        decode::complete(kind, &mut object)?;
+        decode::complete(&kind, &mut object)?;
         let api_version = kind.api_version();
         let part = if endpoint == Endpoint::Status { "status" } else { "" };
         let operation = self.operation(&api_version, part);
-        let step = prepare::update(&self.moment, kind, endpoint, &base, object, Some(&operation))?;
+        let step = prepare::update(&self.moment, &kind, endpoint, &base, object, Some(&operation))?;
         self.steps.push(Step { before: Some(before), ..step });
         Ok(())
     }
@@ -186,14 +197,14 @@ impl Plan<'_> {
         propagation: Option<Propagation>,
         grace_seconds: Option<u64>,
     ) -> Result<(), Error> {
-        let kind = kind_of(key)?;
+        let kind = self.kind_of(key)?;
         let Some(before) = self.stored(key).filter(|object| *object.header.uid == *uid) else {
             return Ok(());
         };
         let grace_seconds = grace_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
         let value = before.value();
         let (object, removes) =
-            match deletion::delete(kind, &value, Wish { grace_seconds, propagation }, self.now()) {
+            match deletion::delete(&kind, &value, Wish { grace_seconds, propagation }, self.now()) {
                 Deletion::Pending => return Ok(()),
                 Deletion::Mark(marked) => (marked, false),
                 Deletion::Remove => (value, true),
@@ -203,11 +214,6 @@ impl Plan<'_> {
         self.steps.push(Step { kind, key, before: Some(before), object, removes, warnings: Vec::new() });
         Ok(())
     }
-}
-
-fn kind_of(key: &Key) -> Result<&'static Kind, Error> {
-    kinds::of_resource(key.resource())
-        .ok_or_else(|| Error::internal(format!("an action concerns {} which are not served", key.resource())))
 }
 
 /// `value` as if it were committed at the revision of `before`.

@@ -8,6 +8,7 @@ use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
 use peapod_core::controllers::namespace_defaults::{ROOT_CA, SYSTEM};
 use peapod_core::patch::Operation;
+use peapod_core::served::Served;
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::Endpoint;
 use serde_json::{Value, json};
@@ -110,6 +111,7 @@ impl FrontDoor {
     fn ensuring_step(&self, snapshot: &Snapshot, object: &Value) -> Result<Option<Step>, Error> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         let kind = kinds::of_object(&text(&object["apiVersion"]), &text(&object["kind"]))
+            .map(Served::Row)
             .ok_or_else(|| Error::internal("a kind that every cluster has is not served"))?;
         let metadata = &object["metadata"];
         let key = Key::new(&kind.resource(), &text(&metadata["namespace"]), &text(&metadata["name"]));
@@ -121,14 +123,14 @@ impl FrontDoor {
             Some(before) => merged(&before.value(), object),
             None => object.clone(),
         };
-        decode::complete(kind, &mut next)?;
+        decode::complete(&kind, &mut next)?;
         let Some(before) = snapshot.get(&key) else {
-            return prepare::create(&moment, kind, next, Some(&operation)).map(Some);
+            return prepare::create(&moment, &kind, next, Some(&operation)).map(Some);
         };
         if next == before.value() {
             return Ok(None);
         }
-        prepare::update(&moment, kind, Endpoint::Main, before, next, Some(&operation)).map(Some)
+        prepare::update(&moment, &kind, Endpoint::Main, before, next, Some(&operation)).map(Some)
     }
 }
 

@@ -5,8 +5,9 @@ use super::prepare::Step;
 use super::request::Shown;
 use crate::cache::{Guard, Request, Rule, Write, WriteError};
 use peapod_api::error::Reason;
-use peapod_api::{Draft, Error, Key, Kind, Object};
+use peapod_api::{Draft, Error, Key, Object};
 use peapod_core::admission;
+use peapod_core::served::Served;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -73,19 +74,22 @@ fn guard(step: &Step) -> Guard {
     }
 }
 
-fn write(step: Step) -> Write {
+fn write(mut step: Step) -> Write {
     if step.removes {
         return Write::Delete(step.key);
     }
-    Write::Put(Draft::new(step.kind, step.key, step.object))
+    if let Some(custom) = step.kind.custom() {
+        custom.store(&mut step.object);
+    }
+    Write::Put(Draft::new(&step.kind, step.key, step.object))
 }
 
 /// Everything that must still be true across objects when the write is done.
 fn rule(steps: &[Step]) -> Option<Rule> {
-    let checks: Vec<(&'static Kind, Value, bool)> = steps
+    let checks: Vec<(Served, Value, bool)> = steps
         .iter()
-        .filter(|step| !step.removes && admission::needs_recheck(step.kind, step.before.is_none()))
-        .map(|step| (step.kind, essentials(step), step.before.is_none()))
+        .filter(|step| !step.removes && admission::needs_recheck(&step.kind, step.before.is_none()))
+        .map(|step| (step.kind.clone(), essentials(step), step.before.is_none()))
         .collect();
     if checks.is_empty() {
         return None;

@@ -6,6 +6,7 @@ use peapod_api::{Error, FieldError, Kind};
 use peapod_core::schema::decode::{self, Decoded};
 use peapod_core::schema::normalize::normalize;
 use peapod_core::schema::{self, Type, protobuf};
+use peapod_core::served::Served;
 use serde_json::Value;
 
 /// Deepest nesting of a YAML body.
@@ -74,7 +75,7 @@ pub(super) fn object(
     decoded: Decoded,
     validation: FieldValidation,
 ) -> Result<(Value, Vec<String>), Error> {
-    typed(target.kind, &target.namespace, &target.name, decoded, validation)
+    typed(&target.kind, &target.namespace, &target.name, decoded, validation)
 }
 
 /// As [`object`] for an applied configuration, which is left as its manager wrote it: what is filled in would be owned.
@@ -83,9 +84,9 @@ pub(super) fn applied(
     mut decoded: Decoded,
     validation: FieldValidation,
 ) -> Result<(Value, Vec<String>), Error> {
-    let (kind, api_version) = (target.kind, target.kind.api_version());
+    let (kind, api_version) = (&target.kind, target.kind.api_version());
     identify(&mut decoded.value, &api_version, &kind.kind)?;
-    let ty = type_of(&api_version, &kind.kind)?;
+    let ty = kind.ty()?;
     let (mut config, warnings) = decode::object(ty, &api_version, &kind.kind, decoded, validation)?;
     place(kind, &target.namespace, &target.name, &mut config)?;
     Ok((config, warnings))
@@ -93,7 +94,7 @@ pub(super) fn applied(
 
 /// As [`object`], by the parts of the path.
 fn typed(
-    kind: &Kind,
+    kind: &Served,
     namespace: &str,
     name: &str,
     mut decoded: Decoded,
@@ -101,7 +102,7 @@ fn typed(
 ) -> Result<(Value, Vec<String>), Error> {
     let api_version = kind.api_version();
     identify(&mut decoded.value, &api_version, &kind.kind)?;
-    let ty = type_of(&api_version, &kind.kind)?;
+    let ty = kind.ty()?;
     let (mut object, warnings) = decode::object(ty, &api_version, &kind.kind, decoded, validation)?;
     normalize(ty, &mut object);
     place(kind, namespace, name, &mut object)?;
@@ -162,10 +163,9 @@ fn place(kind: &Kind, namespace: &str, name: &str, object: &mut Value) -> Result
 }
 
 /// Fills in the defaults of a decoded object and brings it into the form in which it is stored.
-pub(super) fn complete(kind: &Kind, object: &mut Value) -> Result<(), Error> {
-    let api_version = kind.api_version();
-    normalize(type_of(&api_version, &kind.kind)?, object);
-    schema::apply_defaults(&kind.kind, &api_version, object);
+pub(super) fn complete(kind: &Served, object: &mut Value) -> Result<(), Error> {
+    normalize(kind.ty()?, object);
+    schema::apply_defaults(&kind.kind, &kind.api_version(), object);
     Ok(())
 }
 

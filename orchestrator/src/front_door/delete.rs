@@ -35,7 +35,7 @@ impl FrontDoor {
 
     /// As [`FrontDoor::delete`], for a caller who may.
     pub(super) async fn remove(&self, target: &Target, options: &DeleteOptions) -> Result<Written, Error> {
-        namespace::admit_delete(target.kind, &target.name)?;
+        namespace::admit_delete(&target.kind, &target.name)?;
         let mut before = existing(&self.cache().snapshot(), target)?;
         let mut turn = None;
         for _ in 0..MAX_ATTEMPTS {
@@ -44,7 +44,7 @@ impl FrontDoor {
                 return Ok(Written::ok(Shown::Object(before)));
             };
             let shown = if step.removes {
-                Shown::Value(deletion::success(target.kind, &target.name, &before.header.uid))
+                Shown::Value(deletion::success(&target.kind, &target.name, &before.header.uid))
             } else {
                 FrontDoor::rehearse(&step)
             };
@@ -71,14 +71,14 @@ impl FrontDoor {
     /// The step that deletes `before`; none if it is being deleted already and nothing changes that.
     fn deletion(&self, target: &Target, before: &Arc<Object>, options: &DeleteOptions) -> Option<Step> {
         let value = before.value();
-        let (object, removes) = match deletion::delete(target.kind, &value, options.wish, self.now()) {
+        let (object, removes) = match deletion::delete(&target.kind, &value, options.wish, self.now()) {
             Deletion::Pending => return None,
             Deletion::Mark(marked) => (marked, false),
             Deletion::Remove => (value, true),
         };
         let key = before.key.clone();
         Some(Step {
-            kind: target.kind,
+            kind: target.kind.clone(),
             key,
             before: Some(before.clone()),
             object,

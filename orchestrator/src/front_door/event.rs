@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use peapod_api::{Error, Key, Object, kinds, meta};
 use peapod_core::action::Action;
 use peapod_core::name;
+use peapod_core::served::{Kinds, Served};
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::Endpoint;
 use serde_json::{Value, json};
@@ -69,14 +70,16 @@ impl FrontDoor {
 
     /// The step that counts the occurrence, or tells of it for the first time.
     fn occurrence(&self, snapshot: &Snapshot, occurrence: &Occurrence<'_>) -> Result<Step, Error> {
-        let kind = kinds::lookup("", "events").ok_or_else(|| Error::internal("events are not served"))?;
+        let kind: Served = kinds::lookup("", "events")
+            .map(Served::Row)
+            .ok_or_else(|| Error::internal("events are not served"))?;
         let moment = self.moment(snapshot);
         let (now, subject) = (moment.stamp.now, snapshot.get(occurrence.regarding));
         let key = key(occurrence, subject);
         let Some(known) = snapshot.get(&key) else {
-            let mut event = first(&key, occurrence, subject, now);
-            decode::complete(kind, &mut event)?;
-            return prepare::create(&moment, kind, event, None);
+            let mut event = first(&key, occurrence, subject, snapshot.kinds(), now);
+            decode::complete(&kind, &mut event)?;
+            return prepare::create(&moment, &kind, event, None);
         };
         let mut event = known.value();
         let last = meta::text(&event, "lastTimestamp").and_then(meta::parse_time);
@@ -87,7 +90,7 @@ impl FrontDoor {
         if !lately {
             event["firstTimestamp"] = meta::time(now).into();
         }
-        prepare::update(&moment, kind, Endpoint::System, known, event, None)
+        prepare::update(&moment, &kind, Endpoint::System, known, event, None)
     }
 }
 
@@ -120,12 +123,18 @@ fn key(occurrence: &Occurrence<'_>, subject: Option<&Arc<Object>>) -> Key {
     Key::new("events", namespace, &format!("{base}.{suffix}"))
 }
 
-fn first(key: &Key, occurrence: &Occurrence<'_>, subject: Option<&Arc<Object>>, now: Timestamp) -> Value {
+fn first(
+    key: &Key,
+    occurrence: &Occurrence<'_>,
+    subject: Option<&Arc<Object>>,
+    kinds: &Kinds,
+    now: Timestamp,
+) -> Value {
     let regarding = occurrence.regarding;
-    let kind = kinds::of_resource(regarding.resource());
+    let kind = kinds.of_resource(regarding.resource());
     let mut involved = json!({
-        "kind": kind.map_or("", |kind| &*kind.kind), "name": regarding.name(), "namespace": regarding.namespace(),
-        "apiVersion": kind.map(|kind| kind.api_version()).unwrap_or_default(),
+        "kind": kind.as_ref().map_or("", |kind| &*kind.kind), "name": regarding.name(), "namespace": regarding.namespace(),
+        "apiVersion": kind.as_ref().map(|kind| kind.api_version()).unwrap_or_default(),
     });
     if let Some(subject) = subject {
         involved["uid"] = (*subject.header.uid).into();

@@ -97,7 +97,7 @@ impl FrontDoor {
         let fields: Option<&FieldSelector> = None;
         let attributes = Attributes {
             verb,
-            kind: target.kind,
+            kind: &target.kind,
             subresource: target.subresource,
             namespace: &target.namespace,
             name: &target.name,

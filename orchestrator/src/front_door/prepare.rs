@@ -1,11 +1,11 @@
 //! From a decoded object to what is written: the same steps for users, controllers and dry runs.
 
-use super::decode::type_of;
 use super::request::Target;
 use peapod_api::{Error, Key, Kind, Object};
 use peapod_core::admission::{self, Ranges};
 use peapod_core::patch::{Operation, managed_fields};
 use peapod_core::schema::normalize::normalize;
+use peapod_core::served::Served;
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::{self, Endpoint, Stamp, deletion};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// One write that is ready for the store.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    pub(super) kind: &'static Kind,
+    pub(super) kind: Served,
     pub(super) key: Key,
     /// What it was decided on; none for a creation.
     pub(super) before: Option<Arc<Object>>,
@@ -41,11 +41,11 @@ fn key_of(kind: &Kind, object: &Value) -> Key {
 /// object has recorded its own. Errors: whatever speaks against the object.
 pub(super) fn create(
     moment: &Moment<'_>,
-    kind: &'static Kind,
+    kind: &Served,
     mut object: Value,
     operation: Option<&Operation<'_>>,
 ) -> Result<Step, Error> {
-    let ty = type_of(&kind.api_version(), &kind.kind)?;
+    let ty = kind.ty()?;
     strategy::prepare_create(kind, &mut object, &moment.stamp);
     admission::admit_create(moment.snapshot, kind, &mut object, moment.ranges, &moment.stamp)?;
     normalize(ty, &mut object);
@@ -60,19 +60,19 @@ pub(super) fn create(
     if moment.snapshot.get(&key).is_some() {
         return Err(Error::already_exists(&kind.resource(), key.name()));
     }
-    Ok(Step { kind, key, before: None, object, removes: false, warnings })
+    Ok(Step { kind: kind.clone(), key, before: None, object, removes: false, warnings })
 }
 
 /// Prepares the replacement of `before` by `object`, decoded and complete.
 pub(super) fn update(
     moment: &Moment<'_>,
-    kind: &'static Kind,
+    kind: &Served,
     endpoint: Endpoint,
     before: &Arc<Object>,
     mut object: Value,
     operation: Option<&Operation<'_>>,
 ) -> Result<Step, Error> {
-    let ty = type_of(&kind.api_version(), &kind.kind)?;
+    let ty = kind.ty()?;
     let old = before.value();
     same_object(kind, before, &object)?;
     strategy::prepare_update(kind, endpoint, &mut object, &old);
@@ -84,7 +84,8 @@ pub(super) fn update(
     }
     let warnings = strategy::validate_update(kind, endpoint, &object, &old)?;
     let removes = deletion::is_over(&object);
-    Ok(Step { kind, key: before.key.clone(), before: Some(before.clone()), object, removes, warnings })
+    let (key, before) = (before.key.clone(), Some(before.clone()));
+    Ok(Step { kind: kind.clone(), key, before, object, removes, warnings })
 }
 
 /// What the writer says of uid and resourceVersion must be so. Errors: 409.

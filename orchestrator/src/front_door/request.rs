@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use peapod_api::error::Reason;
-use peapod_api::{Error, Key, Kind, Object, Subresource};
+use peapod_api::{Error, Key, Object, Subresource};
 use peapod_core::action::Propagation;
 pub use peapod_core::schema::decode::FieldValidation;
+use peapod_core::served::Served;
 use peapod_core::strategy::deletion::Wish;
 use serde_json::Value;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Its kind.
-    pub kind: &'static Kind,
+    pub kind: Served,
     /// Empty for cluster-wide kinds.
     pub namespace: String,
     /// Empty where the path names no object: a create, a deletion of many.

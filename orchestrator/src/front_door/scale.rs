@@ -64,8 +64,8 @@ impl FrontDoor {
         let decoded = decode::applied_body(&body, &options)?;
         let (scale, warnings) = decode::other(API_VERSION, "Scale", decoded, options.field_validation)?;
         replicas_of(&target, &scale)?;
-        let (kind, api_version) = (target.kind, target.kind.api_version());
-        let ty = decode::type_of(&api_version, &kind.kind)?;
+        let (kind, api_version) = (&target.kind, target.kind.api_version());
+        let ty = kind.ty()?;
         let mut config = json!({"apiVersion": api_version, "kind": kind.kind,
             "metadata": {"name": target.name}, "spec": {"replicas": scale["spec"]["replicas"]}});
         if let Some(version) = scale["metadata"]["resourceVersion"].as_str() {

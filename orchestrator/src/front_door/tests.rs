@@ -12,6 +12,7 @@ use peapod_api::error::Reason;
 use peapod_api::selector::LabelSelector;
 use peapod_api::{Subresource, kinds};
 use peapod_core::action::{Action, Propagation};
+use peapod_core::served::Served;
 use peapod_core::strategy::deletion::Wish;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -35,7 +36,7 @@ async fn world() -> World {
 }
 
 fn target(resource: &str, name: &str) -> Target {
-    let kind = kinds::of_resource(resource).unwrap();
+    let kind: Served = kinds::of_resource(resource).unwrap().into();
     let namespace = if kind.namespaced() { "default" } else { "" };
     Target { kind, namespace: namespace.into(), name: name.into(), subresource: None }
 }

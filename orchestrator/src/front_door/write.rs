@@ -6,10 +6,11 @@ use super::prepare::{self, Moment};
 use super::request::{Body, FieldValidation, PatchType, Shown, Target, WriteOptions, Written};
 use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
 use peapod_api::error::Reason;
-use peapod_api::{Error, FieldError, Kind, Object, Subresource};
+use peapod_api::{Error, FieldError, Object, Subresource};
 use peapod_core::auth::User;
 use peapod_core::patch::{self, Operation};
 use peapod_core::schema::decode::Decoded;
+use peapod_core::served::Served;
 use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::certificate::stamp_requester;
 use serde_json::Value;
@@ -44,21 +45,16 @@ impl FrontDoor {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let named = Target { name: name.into(), ..target.clone() };
         self.admit_user(&self.cache().snapshot(), user, "create", &named)?;
-        stamp_requester(target.kind, &mut object, user);
-        decode::complete(target.kind, &mut object)?;
-        let mut written = self.insert(target.kind, object, &options).await?;
+        stamp_requester(&target.kind, &mut object, user);
+        decode::complete(&target.kind, &mut object)?;
+        let mut written = self.insert(&target.kind, object, &options).await?;
         written.warnings.splice(0..0, warnings);
         Ok(written)
     }
 
     /// Creates a decoded and complete object. What the server chose (a generated name, an address, a port) is chosen anew
     /// if somebody else was quicker.
-    async fn insert(
-        &self,
-        kind: &'static Kind,
-        object: Value,
-        options: &WriteOptions,
-    ) -> Result<Written, Error> {
+    async fn insert(&self, kind: &Served, object: Value, options: &WriteOptions) -> Result<Written, Error> {
         let api_version = kind.api_version();
         let named = object["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
         for _ in 0..MAX_ATTEMPTS {
@@ -102,7 +98,7 @@ impl FrontDoor {
         let endpoint = prepare::endpoint(&target)?;
         let decoded = decode::read(&body)?;
         let (mut object, warnings) = decode::object(&target, decoded, options.field_validation)?;
-        decode::complete(target.kind, &mut object)?;
+        decode::complete(&target.kind, &mut object)?;
         let change =
             |_: &Object| Ok(Made { object: object.clone(), warnings: warnings.clone(), recorded: false });
         self.change(&target, endpoint, &options, change).await
@@ -147,7 +143,7 @@ impl FrontDoor {
         let decoded = decode::applied_body(&body, &options)?;
         let api_version = target.kind.api_version();
         let (config, warnings) = decode::applied(target, decoded, options.field_validation)?;
-        let ty = decode::type_of(&api_version, &target.kind.kind)?;
+        let ty = target.kind.ty()?;
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
             if snapshot.get(&target.key()).is_some() {
@@ -157,7 +153,7 @@ impl FrontDoor {
                     let live = before.value();
                     let mut object =
                         patch::apply::apply(ty, Some(&live), &config, &operation, options.force)?;
-                    decode::complete(target.kind, &mut object)?;
+                    decode::complete(&target.kind, &mut object)?;
                     Ok(Made { object, warnings: warnings.clone(), recorded: true })
                 };
                 return self.change(target, endpoint, &options, change).await;
@@ -183,7 +179,7 @@ impl FrontDoor {
         options: &WriteOptions,
     ) -> Result<Option<Written>, Error> {
         let api_version = target.kind.api_version();
-        let ty = decode::type_of(&api_version, &target.kind.kind)?;
+        let ty = target.kind.ty()?;
         let snapshot = self.cache().snapshot();
         let moment = self.moment(&snapshot);
         let operation = operation(options, &api_version, "", &moment);
@@ -191,9 +187,9 @@ impl FrontDoor {
             return Err(Error::not_found(&target.kind.resource(), &target.name));
         }
         let mut object = patch::apply::apply(ty, None, config, &operation, options.force)?;
-        stamp_requester(target.kind, &mut object, user);
-        decode::complete(target.kind, &mut object)?;
-        let step = match prepare::create(&moment, target.kind, object, None) {
+        stamp_requester(&target.kind, &mut object, user);
+        decode::complete(&target.kind, &mut object)?;
+        let step = match prepare::create(&moment, &target.kind, object, None) {
             Err(error) if error.reason() == Reason::AlreadyExists => return Ok(None),
             other => other?,
         };
@@ -222,7 +218,7 @@ impl FrontDoor {
         change: impl Fn(&Object) -> Result<Made, Error> + Send + Sync,
     ) -> Result<Written, Error> {
         let (key, api_version) = (target.key(), target.kind.api_version());
-        let mut before = existing(&self.cache().snapshot(), target)?;
+        let mut before = target.kind.shown(&existing(&self.cache().snapshot(), target)?);
         let mut turn = None;
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
@@ -230,7 +226,7 @@ impl FrontDoor {
             let made = change(&before)?;
             let operation = operation(options, &api_version, target.part(), &moment);
             let operation = (!made.recorded).then_some(&operation);
-            let step = prepare::update(&moment, target.kind, endpoint, &before, made.object, operation)?;
+            let step = prepare::update(&moment, &target.kind, endpoint, &before, made.object, operation)?;
             let warnings = [made.warnings, step.warnings.clone()].concat();
             if options.dry_run {
                 return Ok(Written { warnings, ..Written::ok(FrontDoor::rehearse(&step)) });
@@ -242,7 +238,7 @@ impl FrontDoor {
                     let shown = last_state.map_or_else(|| only(objects), |last| Ok(Shown::Value(last)))?;
                     return Ok(Written { warnings, ..Written::ok(shown) });
                 }
-                Err(Failure::Moved(_, Some(current))) => before = current,
+                Err(Failure::Moved(_, Some(current))) => before = target.kind.shown(&current),
                 Err(Failure::Rule(_)) => self.cache().wait_for(snapshot.revision() + 1).await,
                 Err(other) => return Err(other.into_error()),
             }
@@ -252,7 +248,7 @@ impl FrontDoor {
                 if let Some(newest) =
                     self.cache().snapshot().get(&key).filter(|o| o.revision > before.revision)
                 {
-                    before = newest.clone();
+                    before = target.kind.shown(newest);
                 }
             }
         }
@@ -283,8 +279,7 @@ fn patched(
     patch: &Value,
     validation: FieldValidation,
 ) -> Result<Made, Error> {
-    let api_version = target.kind.api_version();
-    let ty = decode::type_of(&api_version, &target.kind.kind)?;
+    let ty = target.kind.ty()?;
     let old = before.value();
     let mut new = match patch_type {
         PatchType::Json => patch::json::apply(&old, patch)?,
@@ -298,6 +293,6 @@ fn patched(
         new["metadata"]["resourceVersion"] = Value::Null;
     }
     let (mut object, warnings) = decode::object(target, Decoded::from(new), validation)?;
-    decode::complete(target.kind, &mut object)?;
+    decode::complete(&target.kind, &mut object)?;
     Ok(Made { object, warnings, recorded: false })
 }

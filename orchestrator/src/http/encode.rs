@@ -4,16 +4,17 @@ use super::accept::{Accept, Encoding, Shape};
 use super::answer::JSON;
 use bytes::Bytes;
 use jiff::Timestamp;
-use peapod_api::{Kind, Object};
+use peapod_api::Object;
 use peapod_core::schema::protobuf;
+use peapod_core::served::Served;
 use peapod_core::table::{self, Include, Style};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// How one request wants its objects.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Form {
-    pub(crate) kind: &'static Kind,
+    pub(crate) kind: Served,
     pub(crate) accept: Accept,
     /// What each row of a Table carries.
     pub(crate) include: Include,
@@ -47,7 +48,8 @@ pub(crate) type Encoded = (&'static str, Bytes);
 
 impl Form {
     /// One stored object.
-    pub(crate) fn object(&self, object: &Object) -> Encoded {
+    pub(crate) fn object(&self, object: &Arc<Object>) -> Encoded {
+        let object = &self.kind.shown(object);
         match (self.accept.shape, self.accept.encoding) {
             (Shape::Object, Encoding::Json) => (JSON, object.json().clone()),
             (Shape::Metadata(version), _) => (JSON, table::partial(object, version).into()),
@@ -60,7 +62,7 @@ impl Form {
         let is_object = value["kind"] == *self.kind.kind;
         match self.accept.shape {
             Shape::Table(_) if is_object => {
-                (JSON, table::table_of_one(self.kind, value, self.style(true)).into())
+                (JSON, table::table_of_one(&self.kind, value, self.style(true)).into())
             }
             Shape::Metadata(version) if is_object => (JSON, text(&table::partial_value(value, version))),
             _ => self.plain(value),
@@ -79,10 +81,18 @@ impl Form {
 
     /// A list of stored objects.
     pub(crate) fn list(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Encoded {
+        if self.kind.custom().is_none() {
+            return self.stored_list(objects, metadata);
+        }
+        let shown: Vec<Arc<Object>> = objects.iter().map(|object| self.kind.shown(object)).collect();
+        self.stored_list(&shown, metadata)
+    }
+
+    fn stored_list(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Encoded {
         match (self.accept.shape, self.accept.encoding) {
             (Shape::Table(_), _) => {
                 let objects = objects.iter().map(|object| &**object);
-                (JSON, table::table(self.kind, objects, &metadata.value(), self.style(true)).into())
+                (JSON, table::table(&self.kind, objects, &metadata.value(), self.style(true)).into())
             }
             (Shape::Metadata(version), _) => {
                 let api_version = format!("meta.k8s.io/{version}");
@@ -157,7 +167,7 @@ mod tests {
 
     fn form(accept: &str) -> Form {
         Form {
-            kind: kinds::lookup("", "configmaps").unwrap(),
+            kind: kinds::lookup("", "configmaps").unwrap().into(),
             accept: negotiate(accept).unwrap(),
             include: Include::Metadata,
             now: Timestamp::UNIX_EPOCH,

@@ -176,7 +176,7 @@ impl Api {
 
     async fn answer(&self, request: Request) -> Answer {
         let (started, id) = (Instant::now(), Uuid::new_v4());
-        let (verb, resource) = resource::label(&request);
+        let (verb, resource) = resource::label(self.0.cache.snapshot().kinds(), &request);
         let answered = self.limited(request).await;
         let mut answer = answered.unwrap_or_else(|error| {
             tracing::debug!(%id, verb, resource, code = error.code(), %error, "a request was refused");
@@ -250,7 +250,7 @@ impl Api {
     fn reading(&self) -> Reading {
         let snapshot = self.0.cache.snapshot();
         let mut objects = BTreeMap::new();
-        for kind in peapod_api::kinds::KINDS.iter() {
+        for kind in snapshot.kinds().resources() {
             let resource = kind.resource();
             let count = snapshot.list(&resource, None).count();
             objects.insert(resource, count);

@@ -9,7 +9,8 @@ use super::resource::Target;
 use super::{Inner, Request, watch};
 use http::{StatusCode, header};
 use jiff::Timestamp;
-use peapod_api::{Error, Kind};
+use peapod_api::Error;
+use peapod_core::served::Served;
 use peapod_core::snapshot::Snapshot;
 use peapod_core::table::Include;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ const WATCHES_LIMIT: i64 = 20_000;
 const ENCODE_INLINE_OBJECTS: usize = 200;
 
 /// How the client wants its answer. Errors: 406, 400.
-pub(super) fn form(kind: &'static Kind, request: &Request) -> Result<Form, Error> {
+pub(super) fn form(kind: &Served, request: &Request) -> Result<Form, Error> {
     let accept = negotiate(request.header(header::ACCEPT))?;
     let policy = request.query.text("includeObject");
     let include = Include::parse(policy).ok_or_else(|| {
@@ -31,7 +32,7 @@ pub(super) fn form(kind: &'static Kind, request: &Request) -> Result<Form, Error
             "includeObject: unsupported value {policy:?}: must be None, Metadata or Object"
         ))
     })?;
-    Ok(Form { kind, accept, include, now: Timestamp::now() })
+    Ok(Form { kind: kind.clone(), accept, include, now: Timestamp::now() })
 }
 
 /// GET of one object.
@@ -61,11 +62,11 @@ pub(super) async fn list(
     form: Form,
     query: &Query,
 ) -> Result<Answer, Error> {
-    let query = ListQuery::read(target.kind, query)?;
+    let query = ListQuery::read(&target.kind, query)?;
     let token = query.token.as_deref().map(Token::decode).transpose()?;
     let latest = at_least(api, wanted(query.version)).await?;
     let snapshot = api.pages.snapshot(&query, token.as_ref(), latest)?;
-    let page = api.pages.page(target.kind, target.scope(), &query, token.as_ref(), &snapshot);
+    let page = api.pages.page(&target.kind, target.scope(), &query, token.as_ref(), &snapshot);
     let metadata =
         ListMetadata { revision: snapshot.revision(), token: page.token, remaining: page.remaining };
     let objects = page.objects;
@@ -89,7 +90,7 @@ pub(super) async fn watch(
     form: Form,
     query: &Query,
 ) -> Result<Answer, Error> {
-    let query = WatchQuery::read(target.kind, query)?;
+    let query = WatchQuery::read(&target.kind, query)?;
     if api.metrics.watches() >= WATCHES_LIMIT {
         let message = format!("more than {WATCHES_LIMIT} watches are open, please try again later");
         return Err(Error::new(peapod_api::error::Reason::TooManyRequests, message).retry_after(5));

@@ -6,17 +6,18 @@ use super::{Inner, Request, log, read, write};
 use http::Method;
 use peapod_api::error::Reason;
 use peapod_api::selector::FieldSelector;
-use peapod_api::{Error, Kind, Subresource, kinds};
+use peapod_api::{Error, Subresource};
 use peapod_core::auth::{self, Attributes, User};
+use peapod_core::served::{Kinds, Served};
 
 /// Subresources that Kubernetes has and this server refuses in words.
 const NOT_BUILT: [&str; 7] =
     ["attach", "ephemeralcontainers", "exec", "finalize", "portforward", "proxy", "resize"];
 
 /// What a request is about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Target<'a> {
-    pub(super) kind: &'static Kind,
+    pub(super) kind: Served,
     /// Empty for a cluster-wide kind, and for all namespaces.
     pub(super) namespace: &'a str,
     /// Empty for a collection.
@@ -25,10 +26,9 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Errors: 404 for what the kinds table does not have.
-    fn of(path: &'a ResourcePath) -> Result<Target<'a>, Error> {
-        let kind = kinds::lookup(&path.group, &path.resource).filter(|kind| kind.version == path.version);
-        let kind = kind.ok_or_else(|| {
+    /// Errors: 404 for what is not among `kinds`.
+    fn of(kinds: &Kinds, path: &'a ResourcePath) -> Result<Target<'a>, Error> {
+        let kind = kinds.lookup(&path.group, &path.version, &path.resource).ok_or_else(|| {
             let dot = if path.group.is_empty() { "" } else { "." };
             Error::not_served(&format!("{}{dot}{}/{}", path.resource, path.group, path.version))
         })?;
@@ -78,9 +78,9 @@ fn verb(method: &Method, path: &ResourcePath, watches: bool) -> Result<&'static 
 }
 
 /// What metrics call a request: the verb in capitals and the resource, empty for other paths.
-pub(super) fn label(request: &Request) -> (&'static str, String) {
+pub(super) fn label(kinds: &Kinds, request: &Request) -> (&'static str, String) {
     let path = ResourcePath::parse(&request.path);
-    let kind = path.as_ref().and_then(|path| kinds::lookup(&path.group, &path.resource));
+    let kind = path.as_ref().and_then(|path| kinds.lookup(&path.group, &path.version, &path.resource));
     let (Some(path), Some(kind)) = (&path, kind) else {
         return (if request.method == Method::GET { "GET" } else { "OTHER" }, String::new());
     };
@@ -110,7 +110,7 @@ pub(super) async fn answer(
         // The old form of a watch on one object.
         request.query.push("fieldSelector", format!("metadata.name={}", std::mem::take(&mut path.name)));
     }
-    let target = Target::of(&path)?;
+    let target = Target::of(api.cache.snapshot().kinds(), &path)?;
     match verb {
         "get" | "list" | "watch" => reads(api, user, verb, &target, &request).await,
         _ => write::answer(api, user, verb, &target, request).await,
@@ -127,7 +127,7 @@ async fn reads(
     let fields = FieldSelector::parse(request.query.text("fieldSelector"), &target.kind.fields)?;
     let attributes = Attributes {
         verb,
-        kind: target.kind,
+        kind: &target.kind,
         subresource: target.subresource,
         namespace: target.namespace,
         name: target.name,
@@ -142,7 +142,7 @@ async fn reads(
         Some(Subresource::Scale) => return write::read_scale(api, target, request),
         Some(Subresource::Status | Subresource::Approval) | None => {}
     }
-    let form = read::form(target.kind, request)?;
+    let form = read::form(&target.kind, request)?;
     match verb {
         "watch" => read::watch(api, target, form, &request.query).await,
         "list" => read::list(api, target, form, &request.query).await,
@@ -188,7 +188,9 @@ mod tests {
     fn targets_stand_in_the_table_and_in_their_place() {
         let target = |path: &str| {
             let path = ResourcePath::parse(path).unwrap();
-            Target::of(&path).map(|t| t.scope().map(str::to_string)).map_err(|error| error.code())
+            Target::of(&Kinds::default(), &path)
+                .map(|t| t.scope().map(str::to_string))
+                .map_err(|error| error.code())
         };
         assert_eq!(target("/api/v1/pods"), Ok(None));
         assert_eq!(target("/api/v1/namespaces/a/pods/b/log"), Ok(Some("a".into())));

@@ -206,7 +206,8 @@ impl Watch {
         }
     }
 
-    fn write(&mut self, piece: &mut Vec<u8>, type_: &str, object: &Object) {
+    fn write(&mut self, piece: &mut Vec<u8>, type_: &str, object: &Arc<Object>) {
+        let object = &self.form.kind.shown(object);
         match (self.form.accept.shape, self.form.accept.encoding) {
             (Shape::Object, Encoding::Json) => write_event(piece, type_, object.json()),
             (Shape::Metadata(version), _) => write_event(piece, type_, &table::partial(object, version)),
@@ -219,7 +220,7 @@ impl Watch {
             (Shape::Table(_), _) if type_ != "ERROR" => {
                 let style = self.form.style(!std::mem::replace(&mut self.headers_sent, true));
                 let style = table::Style { now: jiff::Timestamp::now(), ..style };
-                let table = table::table_of_one(self.form.kind, object, style);
+                let table = table::table_of_one(&self.form.kind, object, style);
                 write_event(piece, type_, &table);
             }
             (_, Encoding::Protobuf) => match protobuf::encode(object) {

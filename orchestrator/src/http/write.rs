@@ -26,7 +26,7 @@ pub(super) async fn answer(
     request: Request,
 ) -> Result<Answer, Error> {
     check_method(verb, target)?;
-    let form = form(target.kind, &request)?;
+    let form = form(&target.kind, &request)?;
     let content_type = request.header(header::CONTENT_TYPE).to_string();
     let options = options(&request.query, request.header(header::USER_AGENT))?;
     let (to, door, query) = (target.to_front_door(), &api.door, request.query);
@@ -41,7 +41,7 @@ pub(super) async fn answer(
         }
         "delete" => door.delete(user, to, delete_options(&query, &content_type, bytes)?).await?,
         _ => {
-            let selection = Selection::read(target.kind, &query)?;
+            let selection = Selection::read(&target.kind, &query)?;
             let options = delete_options(&query, &content_type, bytes)?;
             door.delete_collection(user, to, &selection.labels, &selection.fields, options).await?
         }
@@ -52,7 +52,7 @@ pub(super) async fn answer(
 /// GET of the `scale` subresource.
 pub(super) fn read_scale(api: &Inner, target: &Target<'_>, request: &Request) -> Result<Answer, Error> {
     let scale = api.door.scale(&target.to_front_door())?;
-    let (content_type, body) = form(target.kind, request)?.value(&scale);
+    let (content_type, body) = form(&target.kind, request)?.value(&scale);
     Ok(whole(StatusCode::OK, content_type, body))
 }
 
@@ -125,9 +125,9 @@ fn delete_options(query: &Query, content_type: &str, bytes: bytes::Bytes) -> Res
 }
 
 impl Target<'_> {
-    fn to_front_door(self) -> front_door::Target {
+    fn to_front_door(&self) -> front_door::Target {
         front_door::Target {
-            kind: self.kind,
+            kind: self.kind.clone(),
             namespace: self.namespace.into(),
             name: self.name.into(),
             subresource: self.subresource,

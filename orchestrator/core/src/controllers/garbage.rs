@@ -4,7 +4,7 @@ use super::{Context, Controller};
 use crate::action::{Action, FOREGROUND, ORPHAN, Outcome, Propagation};
 use crate::snapshot::{Change, Snapshot};
 use peapod_api::object::Owner;
-use peapod_api::{Key, Object, kinds};
+use peapod_api::{Key, Object};
 use serde_json::{Value, json};
 
 pub(super) const CONTROLLER: Controller =
@@ -36,15 +36,15 @@ fn dying_owner(snapshot: &Snapshot, dependent: &Object, owner: &Owner) -> Option
 }
 
 fn find<'a>(snapshot: &'a Snapshot, dependent: &Object, owner: &Owner) -> Option<&'a Object> {
-    let kind = kinds::of_object(&owner.api_version, &owner.kind)?;
+    let kind = snapshot.kinds().of_object(&owner.api_version, &owner.kind)?;
     let namespace = if kind.namespaced() { dependent.namespace() } else { "" };
     let object = snapshot.find(&kind.resource(), namespace, &owner.name)?;
     (object.header.uid == owner.uid).then_some(object)
 }
 
 /// An owner of a kind that is not served cannot be checked and counts as alive.
-fn is_unknown(owner: &Owner) -> bool {
-    kinds::of_object(&owner.api_version, &owner.kind).is_none()
+fn is_unknown(snapshot: &Snapshot, owner: &Owner) -> bool {
+    snapshot.kinds().of_object(&owner.api_version, &owner.kind).is_none()
 }
 
 fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
@@ -57,8 +57,11 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
             _ => Outcome::nothing(),
         };
     }
-    let (alive, lost): (Vec<&Owner>, Vec<&Owner>) =
-        object.header.owners.iter().partition(|o| is_unknown(o) || find(snapshot, object, o).is_some());
+    let (alive, lost): (Vec<&Owner>, Vec<&Owner>) = object
+        .header
+        .owners
+        .iter()
+        .partition(|o| is_unknown(snapshot, o) || find(snapshot, object, o).is_some());
     if lost.is_empty() {
         Outcome::nothing()
     } else if alive.is_empty() {

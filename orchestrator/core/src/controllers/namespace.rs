@@ -3,7 +3,7 @@
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
 use crate::snapshot::{Change, Snapshot};
-use peapod_api::{Key, kinds};
+use peapod_api::Key;
 use serde_json::json;
 
 pub(super) const CONTROLLER: Controller = Controller { name: "namespace", triggers, reconcile };
@@ -24,7 +24,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
     let Some(namespace) = snapshot.get(key).filter(|n| n.header.deleted.is_some()) else {
         return Outcome::nothing();
     };
-    let kinds = kinds::KINDS.iter().filter(|kind| kind.namespaced());
+    let kinds = snapshot.kinds().resources().filter(|kind| kind.namespaced());
     let left: Vec<_> =
         kinds.flat_map(|kind| snapshot.list(&kind.resource(), Some(key.name()))).take(BURST).collect();
     if left.is_empty() {

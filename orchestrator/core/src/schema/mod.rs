@@ -16,3 +16,8 @@ pub mod validate;
 pub use defaults::apply_defaults;
 pub use table::{kinds, lookup, lookup_kind, names};
 pub use types::{Field, FieldType, ListType, Patch, Type, TypeRef};
+
+/// What the field `metadata` of every kind holds.
+pub fn object_meta() -> FieldType {
+    FieldType::Object(TypeRef::named("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"))
+}

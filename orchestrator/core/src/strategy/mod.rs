@@ -20,6 +20,7 @@ mod workload;
 
 use crate::name;
 use crate::schema;
+use crate::served::Served;
 use crate::validation::names::NameRule;
 use crate::validation::{Errors, metadata, text};
 use jiff::Timestamp;
@@ -236,7 +237,8 @@ fn substance(object: &Value) -> Vec<(&String, &Value)> {
 }
 
 /// Validates a prepared new object. Returns the warnings. Errors: 422 with every fault.
-pub fn validate_create(kind: &Kind, object: &Value) -> Result<Vec<String>, Error> {
+pub fn validate_create(kind: impl Into<Served>, object: &Value) -> Result<Vec<String>, Error> {
+    let kind = &kind.into();
     let mut findings = Findings::default();
     metadata::create(kind, of(kind).name, object, &mut findings.errors);
     finish(kind, object, findings)
@@ -244,11 +246,12 @@ pub fn validate_create(kind: &Kind, object: &Value) -> Result<Vec<String>, Error
 
 /// Validates a prepared change of `old`. Returns the warnings. Errors: 422 with every fault.
 pub fn validate_update(
-    kind: &Kind,
+    kind: impl Into<Served>,
     endpoint: Endpoint,
     new: &Value,
     old: &Value,
 ) -> Result<Vec<String>, Error> {
+    let kind = &kind.into();
     let mut findings = Findings::default();
     metadata::update(new, old, &mut findings.errors);
     if endpoint == Endpoint::Approval {
@@ -261,10 +264,8 @@ pub fn validate_update(
     finish(kind, new, findings)
 }
 
-fn finish(kind: &Kind, object: &Value, mut findings: Findings) -> Result<Vec<String>, Error> {
-    if let Some(ty) = schema::lookup_kind(&kind.api_version(), &kind.kind) {
-        findings.errors.extend(schema::validate::validate(ty, object));
-    }
+fn finish(kind: &Served, object: &Value, mut findings: Findings) -> Result<Vec<String>, Error> {
+    findings.errors.extend(schema::validate::validate(kind.ty()?, object));
     (of(kind).validate)(object, &mut findings);
     outcome(kind, object, findings)
 }
