@@ -2,6 +2,7 @@
 # Installs all that the tests need and is not there yet, nothing of it system-wide but Debian packages:
 #   DIR/kubectl-new, DIR/kubectl-old   two kubectl
 #   DIR/images/*.wasm                  third-party programs, and the guests that are too big to be committed
+#   DIR/python-client, and node_modules in tests/clients/node: the client libraries
 #   modules/.toolchain                 what builds guests
 #   all.sh DIR
 set -eu
@@ -14,6 +15,7 @@ apt_install ip iproute2
 apt_install faketime faketime
 "$repository/tests/install/kubectl.sh" "$dir"
 "$repository/tests/install/chromium.sh" "$dir"
+"$repository/tests/install/clients.sh" "$dir"
 "$repository/modules/toolchain.sh"
 "$repository/tests/install/third-party.sh" "$dir/images"
 for guest in gohello; do

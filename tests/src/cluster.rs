@@ -111,7 +111,8 @@ impl Cluster {
         ran("peapod", args, command.output().expect("peapod starts"))
     }
 
-    fn kubeconfig(&self) -> PathBuf {
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
         self.data_dir().join("kubeconfig")
     }
 

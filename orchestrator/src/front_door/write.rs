@@ -42,6 +42,9 @@ impl FrontDoor {
         self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
         let decoded = decode::read(&body)?;
         let (mut object, warnings) = decode::object(&target, decoded, options.field_validation)?;
+        if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
+            return Err(Error::bad_request("resourceVersion should not be set on objects to be created"));
+        }
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let named = Target { name: name.into(), ..target.clone() };
         self.admit_user(&self.cache().snapshot(), user, "create", &named)?;

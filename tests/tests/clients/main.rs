@@ -1,0 +1,37 @@
+//! Programs written for Kubernetes, with the client libraries that most are written with, find nothing missing.
+
+mod connection;
+mod kube_rs;
+
+use peapod_tests::cluster::Cluster;
+use peapod_tests::{file, tool};
+use std::process::Command;
+
+/// Runs a scenario to its end and shows what it passed.
+fn run(cluster: &Cluster, command: &mut Command) {
+    let output = command
+        .env("KUBECONFIG", cluster.kubeconfig())
+        .env("HOME", cluster.scratch())
+        .output()
+        .expect("the scenario starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.ends_with("done\n"), "{command:?}:\n{said}{complained}");
+}
+
+#[test]
+fn the_python_client_finds_nothing_missing() {
+    let cluster = Cluster::start(&[]);
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", tool("python-client")).env("PYTHONDONTWRITEBYTECODE", "1");
+    run(&cluster, python.arg(file("tests/clients/python/scenario.py")));
+}
+
+#[test]
+fn the_javascript_client_finds_nothing_missing() {
+    let installed = file("tests/clients/node/node_modules");
+    assert!(installed.exists(), "no {}: run tests/install/clients.sh", installed.display());
+    let cluster = Cluster::start(&[]);
+    run(&cluster, Command::new("node").arg(file("tests/clients/node/scenario.mjs")));
+}
