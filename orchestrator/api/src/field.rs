@@ -42,6 +42,11 @@ impl FieldError {
         FieldError::new(Fault::Invalid, field, Some(value.clone()), detail)
     }
 
+    /// As [`FieldError::invalid`] where the value is too much to be shown.
+    pub fn invalid_whole(field: &str, detail: &str) -> FieldError {
+        FieldError::new(Fault::Invalid, field, None, detail)
+    }
+
     /// The value is of another JSON type than the schema's.
     pub fn type_invalid(field: &str, value: &Value, detail: &str) -> FieldError {
         FieldError::new(Fault::TypeInvalid, field, Some(value.clone()), detail)

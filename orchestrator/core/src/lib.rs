@@ -7,6 +7,7 @@ pub mod admission;
 pub mod auth;
 pub mod certificate;
 pub mod controllers;
+pub mod cron;
 pub mod custom;
 pub mod name;
 pub mod patch;

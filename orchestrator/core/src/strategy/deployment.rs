@@ -1,7 +1,7 @@
 //! Deployments: how they roll.
 
 use super::{Findings, PLAIN, Strategy, pod, workload};
-use crate::validation::{Errors, not_negative};
+use crate::validation::{Errors, not_negative, share};
 use peapod_api::FieldError;
 use serde_json::Value;
 
@@ -42,23 +42,4 @@ fn strategy(strategy: &Value, errors: &mut Errors) {
         let (path, value) = (format!("{PATH}.maxUnavailable"), &rolling["maxUnavailable"]);
         errors.push(FieldError::invalid(&path, value, "may not be 0 when `maxSurge` is 0"));
     }
-}
-
-/// A number of pods or a percentage of them; the amount if it is one.
-fn share(errors: &mut Errors, path: &str, value: &Value, at_most_all: bool) -> Option<i64> {
-    let Value::String(text) = value else {
-        not_negative(errors, path, value);
-        return value.as_i64();
-    };
-    let digits = text.strip_suffix('%').filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    let Some(percent) = digits.and_then(|n| n.parse::<i64>().ok()) else {
-        let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', \
-                   regex used for validation is '[0-9]+%')";
-        errors.push(FieldError::invalid(path, value, why));
-        return None;
-    };
-    if at_most_all && percent > 100 {
-        errors.push(FieldError::invalid(path, value, "must not be greater than 100%"));
-    }
-    Some(percent)
 }

@@ -3,20 +3,37 @@
 //! A strategy resets what the caller may not set (the other half of the object, what the system counts) and says what is
 //! wrong with the result. Kinds without behaviour of their own share [`PLAIN`].
 
+mod autoscaler;
+mod budget;
 pub mod certificate;
+pub mod class;
+mod cronjob;
+mod daemonset;
 mod data;
 pub mod deletion;
 mod deployment;
 mod endpoints;
 mod event;
+mod ingress;
+mod job;
 mod lease;
 mod namespace;
+mod network_policy;
 mod node;
 pub mod pod;
+mod quota;
+mod rbac;
+mod register;
+mod registration;
 mod replicaset;
 pub mod scale;
 pub mod service;
+mod statefulset;
+mod storage;
+mod volume;
 mod workload;
+
+pub use register::of;
 
 use crate::name;
 use crate::schema;
@@ -48,6 +65,8 @@ pub struct Strategy {
     pub prepare_update: fn(new: &mut Value, old: &Value),
     /// What is wrong with an object, whether new or changed.
     pub validate: fn(&Value, &mut Findings),
+    /// What is wrong with a new object and was tolerated in older ones.
+    pub validate_create: fn(&Value, &mut Findings),
     /// What may not change from the second to the first.
     pub validate_update: fn(new: &Value, old: &Value, &mut Findings),
 }
@@ -59,31 +78,9 @@ pub const PLAIN: Strategy = Strategy {
     prepare_create: |_| {},
     prepare_update: |_, _| {},
     validate: |_, _| {},
+    validate_create: |_, _| {},
     validate_update: |_, _, _| {},
 };
-
-/// The strategy of a kind.
-pub fn of(kind: &Kind) -> &'static Strategy {
-    static OTHERS: Strategy = PLAIN;
-    static RBAC: Strategy = Strategy { name: NameRule::PathSegment, ..PLAIN };
-    match (&*kind.group, &*kind.plural) {
-        ("", "namespaces") => &namespace::STRATEGY,
-        ("", "nodes") => &node::STRATEGY,
-        ("", "pods") => &pod::STRATEGY,
-        ("", "services") => &service::STRATEGY,
-        ("", "endpoints") => &endpoints::ENDPOINTS,
-        ("", "configmaps") => &data::CONFIG_MAP,
-        ("", "secrets") => &data::SECRET,
-        ("", "events") => &event::STRATEGY,
-        ("apps", "replicasets") => &replicaset::STRATEGY,
-        ("apps", "deployments") => &deployment::STRATEGY,
-        ("discovery.k8s.io", "endpointslices") => &endpoints::SLICE,
-        ("coordination.k8s.io", "leases") => &lease::STRATEGY,
-        ("certificates.k8s.io", _) => &certificate::STRATEGY,
-        ("rbac.authorization.k8s.io", _) => &RBAC,
-        _ => &OTHERS,
-    }
-}
 
 /// What the server gives a new object.
 #[derive(Clone, Debug)]
@@ -241,6 +238,7 @@ pub fn validate_create(kind: impl Into<Served>, object: &Value) -> Result<Vec<St
     let kind = &kind.into();
     let mut findings = Findings::default();
     metadata::create(kind, of(kind).name, object, &mut findings.errors);
+    (of(kind).validate_create)(object, &mut findings);
     finish(kind, object, findings)
 }
 

@@ -1,6 +1,11 @@
-//! ReplicaSets.
+//! ReplicaSets, and ReplicationControllers, their older kin.
 
-use super::{PLAIN, Strategy, pod, workload};
+use super::{Findings, PLAIN, Strategy, pod, workload};
+use crate::validation::{not_negative, pod_spec, selector};
+use peapod_api::FieldError;
+use peapod_api::object::labels;
+use peapod_api::selector::LabelSelector;
+use serde_json::Value;
 
 pub(super) static STRATEGY: Strategy = Strategy {
     counts_generations: true,
@@ -10,3 +15,35 @@ pub(super) static STRATEGY: Strategy = Strategy {
     validate_update: pod::immutable_selector,
     ..PLAIN
 };
+
+pub(super) static CONTROLLER: Strategy = Strategy {
+    counts_generations: true,
+    prepare_create: workload::prepare,
+    prepare_update: |new, _| workload::prepare(new),
+    validate: validate_controller,
+    ..PLAIN
+};
+
+/// The selector of a ReplicationController is a map of labels.
+fn validate_controller(controller: &Value, findings: &mut Findings) {
+    let (spec, errors) = (&controller["spec"], &mut findings.errors);
+    for name in ["replicas", "minReadySeconds"] {
+        not_negative(errors, &format!("spec.{name}"), &spec[name]);
+    }
+    let wanted = labels(&spec["selector"]);
+    if wanted.is_empty() {
+        errors.push(FieldError::required("spec.selector", ""));
+    }
+    selector::labels(errors, "spec.selector", &spec["selector"]);
+    if !spec["template"].is_object() {
+        errors.push(FieldError::required("spec.template", ""));
+        return;
+    }
+    let own = &spec["template"]["metadata"]["labels"];
+    if !LabelSelector::from_map(&wanted).matches(&labels(own)) {
+        workload::mismatch(errors, own);
+    }
+    workload::template(controller, findings);
+    let template = &spec["template"]["spec"];
+    pod_spec::endless(&mut findings.errors, "spec.template.spec", template, "ReplicationController");
+}

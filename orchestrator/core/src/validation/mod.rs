@@ -9,7 +9,7 @@ pub mod scheduling;
 pub mod selector;
 pub mod volume;
 
-use peapod_api::FieldError;
+use peapod_api::{FieldError, Quantity};
 use serde_json::Value;
 
 /// What is wrong with an object, in the order in which it was found.
@@ -69,5 +69,47 @@ pub fn one_of(errors: &mut Errors, path: &str, value: &Value, supported: &[&str]
 pub fn immutable(errors: &mut Errors, path: &str, new: &Value, old: &Value) {
     if new != old {
         errors.push(FieldError::invalid(path, new, "field is immutable"));
+    }
+}
+
+/// The number at `path` must be above zero; absence is fine.
+pub fn positive(errors: &mut Errors, path: &str, value: &Value) {
+    if value.as_i64().is_some_and(|n| n <= 0) {
+        errors.push(FieldError::invalid(path, value, "must be greater than 0"));
+    }
+}
+
+/// A number of pods or a percentage of them; the amount if it is one.
+pub fn share(errors: &mut Errors, path: &str, value: &Value, at_most_all: bool) -> Option<i64> {
+    let Value::String(text) = value else {
+        not_negative(errors, path, value);
+        return value.as_i64();
+    };
+    let digits = text.strip_suffix('%').filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    let Some(percent) = digits.and_then(|n| n.parse::<i64>().ok()) else {
+        let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', \
+                   regex used for validation is '[0-9]+%')";
+        errors.push(FieldError::invalid(path, value, why));
+        return None;
+    };
+    if at_most_all && percent > 100 {
+        errors.push(FieldError::invalid(path, value, "must not be greater than 100%"));
+    }
+    Some(percent)
+}
+
+/// The amount that a field of quantities holds.
+pub fn quantity(value: &Value) -> Option<Quantity> {
+    text(value).parse().ok()
+}
+
+/// The reference must name something of a kind, and be made of segments of a path.
+pub fn reference(errors: &mut Errors, path: &str, reference: &Value) {
+    for field in ["kind", "name"] {
+        let (path, value) = (child(path, field), &reference[field]);
+        match text(value) {
+            "" => errors.push(FieldError::required(&path, "")),
+            segment => invalid(errors, &path, value, names::path_segment(segment, false)),
+        }
     }
 }

@@ -18,6 +18,8 @@ pub enum NameRule {
     Dns1035Label,
     /// Whatever can be one segment of a path: roles, whose names carry colons.
     PathSegment,
+    /// An address: IPAddresses.
+    Address,
 }
 
 impl NameRule {
@@ -34,6 +36,7 @@ impl NameRule {
             NameRule::Label => label(&masked),
             NameRule::Dns1035Label => dns1035_label(&masked),
             NameRule::PathSegment => path_segment(name, prefix),
+            NameRule::Address => ip(name),
         }
     }
 }
@@ -112,6 +115,36 @@ pub fn path_segment(text: &str, prefix: bool) -> Vec<String> {
     let contained = ["/", "%"].into_iter().filter(|part| text.contains(part));
     let mut out: Vec<String> = whole.map(|whole| format!("may not be '{whole}'")).collect();
     out.extend(contained.map(|part| format!("may not contain '{part}'")));
+    out
+}
+
+/// A domain and a path, such as `acme.io/foo`.
+pub fn domain_path(text: &str) -> Vec<String> {
+    match text.split_once('/') {
+        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
+            let mut out = subdomain(domain);
+            if !path.chars().all(|c| c.is_ascii_alphanumeric() || "-/:._~%!$&'()*+,;=".contains(c)) {
+                out.push(
+                    "Invalid path (e.g. 'path', regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')".into(),
+                );
+            }
+            out
+        }
+        _ => vec!["must be a domain-prefixed path (such as \"acme.io/foo\")".into()],
+    }
+}
+
+/// An RFC 1123 subdomain below any one label: `*.example.com`.
+pub fn wildcard_subdomain(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    too_long(text, SUBDOMAIN_MAX_BYTES, &mut out);
+    if !text.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(is_label)) {
+        out.push(format!(
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of \
+             lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', \
+             regex used for validation is '\\*\\.{SUBDOMAIN}')"
+        ));
+    }
     out
 }
 

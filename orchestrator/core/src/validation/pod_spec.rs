@@ -78,15 +78,23 @@ fn host_ports(errors: &mut Errors, path: &str, spec: &Value) {
     }
 }
 
-/// The template of a workload: labels, annotations and the spec, which must restart its containers always.
+/// The template of a workload: labels, annotations and the spec.
 pub fn template(errors: &mut Errors, path: &str, template: &Value) {
+    template_metadata(errors, path, template);
+    pod_spec(errors, &child(path, "spec"), &template["spec"]);
+}
+
+/// Labels and annotations of a template.
+pub fn template_metadata(errors: &mut Errors, path: &str, template: &Value) {
     selector::labels(errors, &child(path, "metadata.labels"), &template["metadata"]["labels"]);
     metadata::annotations(errors, &child(path, "metadata.annotations"), &template["metadata"]["annotations"]);
-    let (path, spec) = (child(path, "spec"), &template["spec"]);
-    pod_spec(errors, &path, spec);
-    super::one_of(errors, &child(&path, "restartPolicy"), &spec["restartPolicy"], &["Always"]);
+}
+
+/// The pods of a workload of kind `owner` run for ever.
+pub fn endless(errors: &mut Errors, path: &str, spec: &Value, owner: &str) {
+    super::one_of(errors, &child(path, "restartPolicy"), &spec["restartPolicy"], &["Always"]);
     if !spec["activeDeadlineSeconds"].is_null() {
-        let why = "activeDeadlineSeconds in ReplicaSet is not Supported";
-        errors.push(FieldError::forbidden(&child(&path, "activeDeadlineSeconds"), why));
+        let why = format!("activeDeadlineSeconds in {owner} is not Supported");
+        errors.push(FieldError::forbidden(&child(path, "activeDeadlineSeconds"), &why));
     }
 }

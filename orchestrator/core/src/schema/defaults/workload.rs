@@ -105,7 +105,19 @@ pub(super) fn cron_job(object: &mut Value) {
     pod::template(made(made(made(spec, "jobTemplate"), "spec"), "template"));
 }
 
-/// Both versions; only v2 has `metrics`.
+/// How fast an autoscaler goes where its behaviour is given but not all of it.
+fn behavior(rules: &mut Value, up: bool) {
+    set(rules, "selectPolicy", "Max");
+    let percent = json!({"type": "Percent", "value": 100, "periodSeconds": 15});
+    if up {
+        set(rules, "stabilizationWindowSeconds", 0);
+        set(rules, "policies", json!([{"type": "Pods", "value": 4, "periodSeconds": 15}, percent]));
+    } else {
+        set(rules, "policies", json!([percent]));
+    }
+}
+
+/// Both versions; only v2 has `metrics` and `behavior`.
 pub(super) fn autoscaler(object: &mut Value) {
     let is_v2 = object["apiVersion"] == "autoscaling/v2";
     let spec = made(object, "spec");
@@ -113,5 +125,9 @@ pub(super) fn autoscaler(object: &mut Value) {
     let target = json!({"type": "Utilization", "averageUtilization": 80});
     if is_v2 {
         set(spec, "metrics", json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]));
+        if let Some(given) = child(spec, "behavior") {
+            behavior(made(given, "scaleUp"), true);
+            behavior(made(given, "scaleDown"), false);
+        }
     }
 }
