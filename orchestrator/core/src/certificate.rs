@@ -1,10 +1,12 @@
 //! Certificate signing requests: what one asks for, and which of this cluster's signers may sign it. Pure.
 //! Rules: Kubernetes, "Certificates and Certificate Signing Requests", the signers that it builds in.
 
-use crate::auth::{BOOTSTRAPPERS, MASTERS, NODES};
+use crate::auth::{Attributes, BOOTSTRAPPERS, MASTERS, NODES, User, allowed};
+use crate::snapshot::Snapshot;
 use crate::validation::{items, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use peapod_api::{Error, Kind, Subresource};
 use serde_json::Value;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, ParsedExtension};
@@ -116,6 +118,52 @@ pub fn is_expected(object: &Value, wanted: &Wanted) -> bool {
 /// Whether a machine that is not yet a node asks.
 pub fn is_joining(object: &Value) -> bool {
     items(&object["spec"]["groups"]).any(|own| own == BOOTSTRAPPERS)
+}
+
+/// Whether `user` may ask this of the signer, decide on it (`approve`) or answer for the signer (`sign`), besides being
+/// allowed to write the object. Errors: 403.
+pub fn admit_write(
+    snapshot: &Snapshot,
+    user: &User,
+    kind: &Kind,
+    part: Option<Subresource>,
+    new: &Value,
+    old: Option<&Value>,
+) -> Result<(), Error> {
+    if kind.resource() != RESOURCE {
+        return Ok(());
+    }
+    let signer = text(&new["spec"]["signerName"]);
+    let refuse = |why: &str| Err(Error::forbidden(RESOURCE, text(&new["metadata"]["name"]), why));
+    let changes = |field: &str| old.is_some_and(|old| old["status"][field] != new["status"][field]);
+    match part {
+        None if old.is_none() && signer == API_CLIENT && is_for(new, MASTERS) => {
+            refuse(&format!("use of {API_CLIENT} signer with {MASTERS} group is not allowed"))
+        }
+        Some(Subresource::Approval) if !may_act(snapshot, user, "approve", signer) => {
+            refuse(&format!("user not permitted to approve requests with signerName {signer:?}"))
+        }
+        Some(Subresource::Status)
+            if (changes("certificate") || changes("conditions"))
+                && !may_act(snapshot, user, "sign", signer) =>
+        {
+            refuse(&format!("user not permitted to sign requests with signerName {signer:?}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_for(request: &Value, group: &str) -> bool {
+    Wanted::of(request).is_ok_and(|wanted| wanted.organizations.iter().any(|o| o == group))
+}
+
+/// A right to a signer may be given for it alone or for all of its domain.
+fn may_act(snapshot: &Snapshot, user: &User, verb: &str, signer: &str) -> bool {
+    let domain = signer.split_once('/').map_or(signer, |(domain, _)| domain);
+    [signer, &format!("{domain}/*")].into_iter().any(|name| {
+        let (group, resource) = ("certificates.k8s.io", "signers");
+        allowed(snapshot, user, &Attributes { verb, group, resource, name, ..Attributes::default() }).is_ok()
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The fold of the log: every object at one revision, cheap to clone and shared by all readers.
 
+use crate::auth::rbac;
 use crate::custom::DEFINITIONS;
 use crate::served::Kinds;
 use imbl::{OrdMap, OrdSet};
@@ -51,6 +52,7 @@ pub struct Snapshot {
     by_node: OrdMap<Arc<str>, OrdSet<Key>>,
     orphan_pods: OrdSet<Key>,
     kinds: Arc<Kinds>,
+    rbac: rbac::Index,
 }
 
 impl Snapshot {
@@ -152,9 +154,15 @@ impl Snapshot {
         keys.take_while(move |key| key.as_str().starts_with(&prefix)).filter_map(|key| self.objects.get(key))
     }
 
+    /// Who was given which roles.
+    pub fn rbac(&self) -> &rbac::Index {
+        &self.rbac
+    }
+
     /// Folds one change in. Changes come in the order of their revisions.
     pub fn apply(&mut self, change: &Change) {
         self.revision = self.revision.max(change.revision);
+        self.rbac.apply(change);
         if let Some(before) = &change.before {
             self.leave_indexes(before, change.revision);
         }

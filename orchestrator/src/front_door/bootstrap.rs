@@ -6,6 +6,7 @@ use super::{FrontDoor, decode};
 use peapod_api::error::Reason;
 use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
+use peapod_core::auth::rbac::defaults;
 use peapod_core::controllers::namespace_defaults::{ROOT_CA, SYSTEM};
 use peapod_core::patch::Operation;
 use peapod_core::served::Served;
@@ -36,7 +37,35 @@ impl FrontDoor {
         for object in self.kubernetes_service(advertised) {
             self.ensure(object).await?;
         }
+        self.keep_default_roles().await?;
         self.renew_leases().await
+    }
+
+    /// Adds the roles and bindings that are missing, and what is missing in them.
+    async fn keep_default_roles(&self) -> Result<(), Error> {
+        for _ in 0..MAX_ATTEMPTS {
+            let snapshot = self.cache().snapshot();
+            let steps = defaults::objects().into_iter().map(|role| self.keeping_step(&snapshot, role));
+            let steps: Vec<Step> = steps.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+            if steps.is_empty() {
+                return Ok(());
+            }
+            match self.commit(Vec::new(), steps).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Moved(..)) => self.cache().wait_for(snapshot.revision() + 1).await,
+                Err(other) => return Err(other.into_error()),
+            }
+        }
+        Err(Error::new(Reason::Conflict, "the default roles are being changed by somebody else"))
+    }
+
+    fn keeping_step(&self, snapshot: &Snapshot, role: Value) -> Result<Option<Step>, Error> {
+        let existing = snapshot.get(&key_of(&role)?.1);
+        let wanted = match existing {
+            Some(existing) => defaults::reconciled(&existing.value(), &role),
+            None => Some(role),
+        };
+        wanted.map_or(Ok(None), |wanted| self.ensuring_step(snapshot, &wanted))
     }
 
     /// Publishes the certificate (PEM) that clients of the API trust; a controller copies it into every namespace.
@@ -109,12 +138,7 @@ impl FrontDoor {
     }
 
     fn ensuring_step(&self, snapshot: &Snapshot, object: &Value) -> Result<Option<Step>, Error> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
-        let kind = kinds::of_object(&text(&object["apiVersion"]), &text(&object["kind"]))
-            .map(Served::Row)
-            .ok_or_else(|| Error::internal("a kind that every cluster has is not served"))?;
-        let metadata = &object["metadata"];
-        let key = Key::new(&kind.resource(), &text(&metadata["namespace"]), &text(&metadata["name"]));
+        let (kind, key) = key_of(object)?;
         let (moment, api_version) = (self.moment(snapshot), kind.api_version());
         let now = moment.stamp.now;
         let operation =
@@ -132,6 +156,16 @@ impl FrontDoor {
         }
         prepare::update(&moment, &kind, Endpoint::Main, before, next, Some(&operation)).map(Some)
     }
+}
+
+fn key_of(object: &Value) -> Result<(Served, Key), Error> {
+    let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_string();
+    let kind = kinds::of_object(&text(&object["apiVersion"]), &text(&object["kind"]))
+        .map(Served::Row)
+        .ok_or_else(|| Error::internal("a kind that every cluster has is not served"))?;
+    let metadata = &object["metadata"];
+    let key = Key::new(&kind.resource(), &text(&metadata["namespace"]), &text(&metadata["name"]));
+    Ok((kind, key))
 }
 
 /// `old` with the fields that `wanted` names: objects field by field, anything else as a whole.

@@ -21,7 +21,6 @@ pub use request::{
 
 use crate::cache::Cache;
 use jiff::Timestamp;
-use peapod_api::selector::FieldSelector;
 use peapod_api::{Error, Key, Object};
 use peapod_core::admission::Ranges;
 pub use peapod_core::auth::User;
@@ -94,16 +93,8 @@ impl FrontDoor {
     }
 
     fn admit_user(&self, snapshot: &Snapshot, user: &User, verb: &str, target: &Target) -> Result<(), Error> {
-        let fields: Option<&FieldSelector> = None;
-        let attributes = Attributes {
-            verb,
-            kind: &target.kind,
-            subresource: target.subresource,
-            namespace: &target.namespace,
-            name: &target.name,
-            fields,
-        };
-        auth::authorize(snapshot, user, &attributes)
+        let asked = Attributes::new(verb, &target.kind, &target.namespace, &target.name);
+        auth::authorize(snapshot, user, &asked.part(target.subresource))
     }
 
     fn moment<'a>(&'a self, snapshot: &'a Snapshot) -> Moment<'a> {

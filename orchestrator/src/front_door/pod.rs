@@ -50,12 +50,13 @@ impl FrontDoor {
             return Err(Error::bad_request("the target of a Binding must be a Node with a name"));
         }
         let uid = binding["metadata"]["uid"].as_str().unwrap_or_default();
-        self.assign(&target, uid, node, &options).await?;
+        self.assign(user, &target, uid, node, &options).await?;
         Ok(Written { warnings, ..success() })
     }
 
     async fn assign(
         &self,
+        user: &User,
         target: &Target,
         uid: &str,
         node: &str,
@@ -73,7 +74,7 @@ impl FrontDoor {
             let object = bound(pod, node, self.now())?;
             Ok(Made { object, warnings: Vec::new(), recorded: false })
         };
-        self.change(&whole, Endpoint::Binding, options, change).await.map(|_| ())
+        self.change(user, &whole, Endpoint::Binding, options, change).await.map(|_| ())
     }
 
     /// POST of an `Eviction`: there are no disruption budgets, so it deletes.

@@ -5,6 +5,7 @@ use super::request::{Body, FieldValidation, PatchType, Shown, Target, WriteOptio
 use super::write::Made;
 use super::{FrontDoor, existing};
 use peapod_api::{Error, FieldError, Object, Subresource};
+use peapod_core::auth::User;
 use peapod_core::patch::{self, Operation};
 use peapod_core::schema::decode::Decoded;
 use peapod_core::strategy::Endpoint;
@@ -21,24 +22,27 @@ impl FrontDoor {
 
     pub(super) async fn update_scale(
         &self,
+        user: &User,
         target: Target,
         body: Body,
         options: WriteOptions,
     ) -> Result<Written, Error> {
         let (scale, warnings) =
             decode::other(API_VERSION, "Scale", decode::read(&body)?, options.field_validation)?;
-        self.set_scale(&target, &options, |object| scaled(&target, object, &scale, warnings.clone())).await
+        self.set_scale(user, &target, &options, |object| scaled(&target, object, &scale, warnings.clone()))
+            .await
     }
 
     pub(super) async fn patch_scale(
         &self,
+        user: &User,
         target: Target,
         patch_type: PatchType,
         body: Body,
         options: WriteOptions,
     ) -> Result<Written, Error> {
         if patch_type == PatchType::Apply {
-            return self.apply_scale(target, body, options).await;
+            return self.apply_scale(user, target, body, options).await;
         }
         let patch = decode::read(&body)?.value;
         let ty = decode::type_of(API_VERSION, "Scale")?;
@@ -56,11 +60,17 @@ impl FrontDoor {
             let (scale, warnings) = decode::other(API_VERSION, "Scale", Decoded::from(new), validation)?;
             scaled(&target, object, &scale, warnings)
         };
-        self.set_scale(&target, &options, change).await
+        self.set_scale(user, &target, &options, change).await
     }
 
     /// An applied Scale is an applied workload that names its replicas alone: that is what its manager owns.
-    async fn apply_scale(&self, target: Target, body: Body, options: WriteOptions) -> Result<Written, Error> {
+    async fn apply_scale(
+        &self,
+        user: &User,
+        target: Target,
+        body: Body,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
         let decoded = decode::applied_body(&body, &options)?;
         let (scale, warnings) = decode::other(API_VERSION, "Scale", decoded, options.field_validation)?;
         replicas_of(&target, &scale)?;
@@ -84,17 +94,18 @@ impl FrontDoor {
             decode::complete(kind, &mut object)?;
             Ok(Made { object, warnings: warnings.clone(), recorded: true })
         };
-        self.set_scale(&target, &options, change).await
+        self.set_scale(user, &target, &options, change).await
     }
 
     async fn set_scale(
         &self,
+        user: &User,
         target: &Target,
         options: &WriteOptions,
         change: impl Fn(&Object) -> Result<Made, Error> + Send + Sync,
     ) -> Result<Written, Error> {
         let target = Target { subresource: Some(Subresource::Scale), ..target.clone() };
-        let written = self.change(&target, Endpoint::Main, options, change).await?;
+        let written = self.change(user, &target, Endpoint::Main, options, change).await?;
         Ok(Written { shown: Shown::Value(scale_of(&written.shown.value())), ..written })
     }
 }

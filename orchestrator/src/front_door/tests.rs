@@ -9,7 +9,7 @@ use super::*;
 use crate::cache::Guard;
 use crate::store::Sqlite;
 use peapod_api::error::Reason;
-use peapod_api::selector::LabelSelector;
+use peapod_api::selector::{FieldSelector, LabelSelector};
 use peapod_api::{Subresource, kinds};
 use peapod_core::action::{Action, Propagation};
 use peapod_core::served::Served;

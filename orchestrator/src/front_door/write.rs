@@ -7,7 +7,7 @@ use super::request::{Body, FieldValidation, PatchType, Shown, Target, WriteOptio
 use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
 use peapod_api::error::Reason;
 use peapod_api::{Error, FieldError, Object, Subresource};
-use peapod_core::auth::User;
+use peapod_core::auth::{self, User};
 use peapod_core::patch::{self, Operation};
 use peapod_core::schema::decode::Decoded;
 use peapod_core::served::Served;
@@ -50,14 +50,20 @@ impl FrontDoor {
         self.admit_user(&self.cache().snapshot(), user, "create", &named)?;
         stamp_requester(&target.kind, &mut object, user);
         decode::complete(&target.kind, &mut object)?;
-        let mut written = self.insert(&target.kind, object, &options).await?;
+        let mut written = self.insert(user, &target.kind, object, &options).await?;
         written.warnings.splice(0..0, warnings);
         Ok(written)
     }
 
     /// Creates a decoded and complete object. What the server chose (a generated name, an address, a port) is chosen anew
     /// if somebody else was quicker.
-    async fn insert(&self, kind: &Served, object: Value, options: &WriteOptions) -> Result<Written, Error> {
+    async fn insert(
+        &self,
+        user: &User,
+        kind: &Served,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Error> {
         let api_version = kind.api_version();
         let named = object["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
         for _ in 0..MAX_ATTEMPTS {
@@ -68,6 +74,7 @@ impl FrontDoor {
                 Err(error) if !named && error.reason() == Reason::AlreadyExists => continue,
                 other => other?,
             };
+            auth::admit_write(&snapshot, user, kind, None, &step.object, None)?;
             let warnings = step.warnings.clone();
             if options.dry_run {
                 return Ok(Written { shown: FrontDoor::rehearse(&step), created: true, warnings });
@@ -96,7 +103,7 @@ impl FrontDoor {
     ) -> Result<Written, Error> {
         self.admit_user(&self.cache().snapshot(), user, "update", &target)?;
         if target.subresource == Some(Subresource::Scale) {
-            return self.update_scale(target, body, options).await;
+            return self.update_scale(user, target, body, options).await;
         }
         let endpoint = prepare::endpoint(&target)?;
         let decoded = decode::read(&body)?;
@@ -104,7 +111,7 @@ impl FrontDoor {
         decode::complete(&target.kind, &mut object)?;
         let change =
             |_: &Object| Ok(Made { object: object.clone(), warnings: warnings.clone(), recorded: false });
-        self.change(&target, endpoint, &options, change).await
+        self.change(user, &target, endpoint, &options, change).await
     }
 
     /// PATCH. An apply patch creates what is not there.
@@ -123,7 +130,7 @@ impl FrontDoor {
             return Err(decode::bad_option(FieldError::forbidden("force", why)));
         }
         if target.subresource == Some(Subresource::Scale) {
-            return self.patch_scale(target, patch_type, body, options).await;
+            return self.patch_scale(user, target, patch_type, body, options).await;
         }
         let endpoint = prepare::endpoint(&target)?;
         if patch_type == PatchType::Apply {
@@ -132,7 +139,7 @@ impl FrontDoor {
         let patch = decode::read(&body)?;
         let change =
             |before: &Object| patched(&target, patch_type, before, &patch.value, options.field_validation);
-        self.change(&target, endpoint, &options, change).await
+        self.change(user, &target, endpoint, &options, change).await
     }
 
     async fn apply(
@@ -159,7 +166,7 @@ impl FrontDoor {
                     decode::complete(&target.kind, &mut object)?;
                     Ok(Made { object, warnings: warnings.clone(), recorded: true })
                 };
-                return self.change(target, endpoint, &options, change).await;
+                return self.change(user, target, endpoint, &options, change).await;
             }
             if endpoint == Endpoint::Status {
                 return Err(Error::not_found(&target.kind.resource(), &target.name));
@@ -196,6 +203,7 @@ impl FrontDoor {
             Err(error) if error.reason() == Reason::AlreadyExists => return Ok(None),
             other => other?,
         };
+        auth::admit_write(&snapshot, user, &target.kind, None, &step.object, None)?;
         let warnings = step.warnings.clone();
         if options.dry_run {
             return Ok(Some(Written { shown: FrontDoor::rehearse(&step), created: true, warnings }));
@@ -215,6 +223,7 @@ impl FrontDoor {
     /// again on the fresh object if another write came first.
     pub(super) async fn change(
         &self,
+        user: &User,
         target: &Target,
         endpoint: Endpoint,
         options: &WriteOptions,
@@ -230,6 +239,8 @@ impl FrontDoor {
             let operation = operation(options, &api_version, target.part(), &moment);
             let operation = (!made.recorded).then_some(&operation);
             let step = prepare::update(&moment, &target.kind, endpoint, &before, made.object, operation)?;
+            let part = target.subresource;
+            auth::admit_write(&snapshot, user, &target.kind, part, &step.object, Some(&before))?;
             let warnings = [made.warnings, step.warnings.clone()].concat();
             if options.dry_run {
                 return Ok(Written { warnings, ..Written::ok(FrontDoor::rehearse(&step)) });

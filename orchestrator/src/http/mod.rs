@@ -224,7 +224,7 @@ impl Api {
             return session::answer(&self.0, user, request).await;
         }
         let verb = request.method.as_str().to_lowercase();
-        auth::authorize_path(user, &verb, &request.path)?;
+        auth::authorize_path(&self.0.cache.snapshot(), user, &verb, &request.path)?;
         if request.method != Method::GET && request.method != Method::HEAD {
             return Err(resource::method_not_allowed());
         }

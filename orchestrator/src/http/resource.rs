@@ -125,15 +125,8 @@ async fn reads(
     request: &Request,
 ) -> Result<Answer, Error> {
     let fields = FieldSelector::parse(request.query.text("fieldSelector"), &target.kind.fields)?;
-    let attributes = Attributes {
-        verb,
-        kind: &target.kind,
-        subresource: target.subresource,
-        namespace: target.namespace,
-        name: target.name,
-        fields: Some(&fields),
-    };
-    auth::authorize(&api.cache.snapshot(), user, &attributes)?;
+    let asked = Attributes::new(verb, &target.kind, target.namespace, target.name);
+    auth::authorize(&api.cache.snapshot(), user, &asked.part(target.subresource).narrowed(&fields))?;
     match target.subresource {
         Some(Subresource::Log) => return log(api, target, request).await,
         Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => {

@@ -80,14 +80,14 @@ fn read(data: &Value, key: &str) -> String {
 
 /// Machines that join, and nodes, may ask for certificates and see what became of what they asked for.
 pub(super) fn may(snapshot: &Snapshot, user: &User, asked: &Attributes<'_>) -> bool {
-    let concerned = asked.kind.resource() == RESOURCE && asked.subresource.is_none();
+    let concerned = asked.is_of("certificates.k8s.io", "certificatesigningrequests", "");
     if !concerned || !(user.is_in(BOOTSTRAPPERS) || user.node().is_some()) {
         return false;
     }
     let own = |object: &Object| object.value()["spec"]["username"] == user.name;
     match asked.verb {
         "create" => true,
-        _ => asked.reads() && snapshot.find(RESOURCE, "", asked.name()).is_some_and(|object| own(object)),
+        _ => asked.reads() && snapshot.find(RESOURCE, "", asked.one_name()).is_some_and(|object| own(object)),
     }
 }
 
@@ -156,8 +156,7 @@ mod tests {
         );
         let ask = |user: &User, verb: &str, resource: &str, name: &str| {
             let kind = kinds::of_resource(resource).unwrap();
-            let attributes = Attributes { verb, kind, subresource: None, namespace: "", name, fields: None };
-            authorize(&snapshot, user, &attributes).is_ok()
+            authorize(&snapshot, user, &Attributes::new(verb, kind, "", name)).is_ok()
         };
         let own = User::new("system:bootstrap:abcdef", &[BOOTSTRAPPERS]);
         let other = User::new("system:bootstrap:ghijkl", &[BOOTSTRAPPERS]);

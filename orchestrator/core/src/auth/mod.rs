@@ -1,131 +1,122 @@
 //! Who may do what. Default deny.
 //!
 //! `system:masters` may do everything, a node what its agent needs for itself and for its pods, a machine that joins may
-//! ask for a certificate, everybody who is authenticated may look at discovery, health and version, and anonymous
-//! callers at health and version alone.
+//! ask for a certificate; everything else is what roles and bindings say.
 
+pub mod account;
+mod attributes;
 pub mod bootstrap;
+mod impersonation;
 mod node;
+pub mod rbac;
+mod restriction;
+pub mod review;
+mod user;
 
+pub use attributes::Attributes;
+pub use impersonation::impersonate;
+pub use user::{ANONYMOUS, AUTHENTICATED, BOOTSTRAPPERS, MASTERS, NODES, UNAUTHENTICATED, User};
+
+use crate::certificate;
 use crate::snapshot::Snapshot;
-use peapod_api::selector::FieldSelector;
-use peapod_api::{Error, Kind, Subresource};
+use peapod_api::error::Reason;
+use peapod_api::{Error, Kind, Object, Subresource};
+use rbac::Held;
+use serde_json::Value;
 
-/// Members may do everything.
-pub const MASTERS: &str = "system:masters";
-/// Members are the agents of nodes.
-pub const NODES: &str = "system:nodes";
-/// Members may join as nodes.
-pub const BOOTSTRAPPERS: &str = "system:bootstrappers";
-/// Everybody who proved who they are.
-pub const AUTHENTICATED: &str = "system:authenticated";
-/// The name of those who did not.
-pub const ANONYMOUS: &str = "system:anonymous";
-
-/// Who makes a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct User {
-    /// e.g. `system:node:edge-1`.
-    pub name: String,
-    /// Empty where the source of identities has none.
-    pub uid: String,
-    /// e.g. `system:nodes`.
-    pub groups: Vec<String>,
-    /// Whatever else the source of identities says.
-    pub extra: Vec<(String, Vec<String>)>,
-}
-
-impl User {
-    /// A user of the groups, authenticated.
-    pub fn new(name: &str, groups: &[&str]) -> User {
-        let groups = groups.iter().copied().chain([AUTHENTICATED]).map(String::from).collect();
-        User { name: name.into(), groups, ..User::default() }
-    }
-
-    /// Nobody in particular.
-    pub fn anonymous() -> User {
-        User { name: ANONYMOUS.into(), groups: vec!["system:unauthenticated".into()], ..User::default() }
-    }
-
-    /// Whether the user belongs to `group`.
-    pub fn is_in(&self, group: &str) -> bool {
-        self.groups.iter().any(|g| g == group)
-    }
-
-    /// The node whose agent this is.
-    pub fn node(&self) -> Option<&str> {
-        self.name.strip_prefix("system:node:").filter(|name| self.is_in(NODES) && !name.is_empty())
-    }
-}
-
-/// What a request wants to do with an object or a collection.
+/// Why somebody may do something.
 #[derive(Clone, Copy, Debug)]
-pub struct Attributes<'a> {
-    /// Kubernetes' verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
-    pub verb: &'a str,
-    /// What kind of object.
-    pub kind: &'a Kind,
-    /// Which part of it.
-    pub subresource: Option<Subresource>,
-    /// Empty for cluster-wide kinds and for requests over all namespaces.
-    pub namespace: &'a str,
-    /// Empty for collections.
-    pub name: &'a str,
-    /// How a list or watch is narrowed.
-    pub fields: Option<&'a FieldSelector>,
+pub enum Ground<'a> {
+    /// As a member of `system:masters`.
+    Master,
+    /// As the agent of a node.
+    Node,
+    /// As a machine that joins, or a node that renews its certificate.
+    Bootstrap,
+    /// By a role.
+    Role(Held<'a>),
 }
 
-impl Attributes<'_> {
-    /// The object's name, also where a list is narrowed to it.
-    fn name(&self) -> &str {
-        let narrowed = || self.fields.and_then(|fields| fields.required("metadata.name"));
-        if self.name.is_empty() { narrowed().unwrap_or_default() } else { self.name }
+impl Ground<'_> {
+    /// As Kubernetes words it, empty where it has no words.
+    pub fn reason(&self) -> String {
+        match self {
+            Ground::Role(held) => held.reason(),
+            _ => String::new(),
+        }
     }
+}
 
-    fn reads(&self) -> bool {
-        matches!(self.verb, "get" | "list" | "watch")
+/// Why `user` may do that. Errors: what there is to say of why not; often nothing.
+pub fn allowed<'a>(
+    snapshot: &'a Snapshot,
+    user: &'a User,
+    asked: &Attributes<'a>,
+) -> Result<Ground<'a>, String> {
+    if user.is_in(MASTERS) {
+        return Ok(Ground::Master);
     }
-
-    fn forbidden(&self, user: &User) -> Error {
-        let (group, plural) = (&self.kind.group, &self.kind.plural);
-        let part = self.subresource.map(|sub| format!("/{}", sub.name())).unwrap_or_default();
-        let place = match self.namespace {
-            "" => "at the cluster scope".to_string(),
-            namespace => format!("in the namespace {namespace:?}"),
-        };
-        let why = format!(
-            "User {:?} cannot {} resource \"{plural}{part}\" in API group {group:?} {place}",
-            user.name, self.verb
-        );
-        Error::forbidden(&self.kind.resource(), self.name, &why)
+    let node = user.node();
+    if node.is_some_and(|name| node::may(snapshot, name, asked)) {
+        return Ok(Ground::Node);
     }
+    if bootstrap::may(snapshot, user, asked) {
+        return Ok(Ground::Bootstrap);
+    }
+    if let Some(held) = snapshot.rbac().allows(user, asked) {
+        return Ok(Ground::Role(held));
+    }
+    let missing = snapshot.rbac().missing(user, asked.namespace);
+    let of_node = node.map(|name| format!("no relationship found between node '{name}' and this object"));
+    Err(of_node.into_iter().chain(Some(missing).filter(|why| !why.is_empty())).collect::<Vec<_>>().join("\n"))
 }
 
 /// Whether `user` may do that. Errors: 403 worded as Kubernetes does.
-pub fn authorize(snapshot: &Snapshot, user: &User, attributes: &Attributes<'_>) -> Result<(), Error> {
-    let allowed = user.is_in(MASTERS)
-        || user.node().is_some_and(|name| node::may(snapshot, name, attributes))
-        || bootstrap::may(snapshot, user, attributes);
-    if allowed { Ok(()) } else { Err(attributes.forbidden(user)) }
+pub fn authorize(snapshot: &Snapshot, user: &User, asked: &Attributes<'_>) -> Result<(), Error> {
+    allowed(snapshot, user, asked).map(drop).map_err(|why| asked.forbidden(user, &why))
 }
 
-const PUBLIC: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
-const DISCOVERY: [&str; 4] = ["/api", "/apis", "/openapi", "/version"];
+/// Why `user` may `verb` (`get`, ...) a path that names no resource. Errors: what there is to say of why not.
+pub fn allowed_path<'a>(
+    snapshot: &'a Snapshot,
+    user: &'a User,
+    verb: &str,
+    path: &str,
+) -> Result<Ground<'a>, String> {
+    if user.is_in(MASTERS) {
+        return Ok(Ground::Master);
+    }
+    let held = snapshot.rbac().allows_path(user, verb, path);
+    held.map(Ground::Role).ok_or_else(|| snapshot.rbac().missing(user, ""))
+}
 
-/// Whether `user` may `verb` (`get`, ...) a path that names no resource.
-pub fn authorize_path(user: &User, verb: &str, path: &str) -> Result<(), Error> {
-    let below = |roots: &[&str]| {
-        roots
-            .iter()
-            .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-    };
-    let reads = matches!(verb, "get" | "head");
-    let known = user.is_in(AUTHENTICATED) && below(&DISCOVERY);
-    if user.is_in(MASTERS) || reads && (below(&PUBLIC) || known) {
+/// Whether `user` may `verb` a path that names no resource. Errors: 403.
+pub fn authorize_path(snapshot: &Snapshot, user: &User, verb: &str, path: &str) -> Result<(), Error> {
+    allowed_path(snapshot, user, verb, path).map(drop).map_err(|why| {
+        let why = if why.is_empty() { why } else { format!(": {why}") };
+        let message = format!("forbidden: User {:?} cannot {verb} path {path:?}{why}", user.name);
+        Error::new(Reason::Forbidden, message)
+    })
+}
+
+/// What a prepared write by `user` has to fulfil besides being allowed; `old` is none for a creation. Errors: 403, 404.
+pub fn admit_write(
+    snapshot: &Snapshot,
+    user: &User,
+    kind: &Kind,
+    part: Option<Subresource>,
+    new: &Value,
+    old: Option<&Object>,
+) -> Result<(), Error> {
+    let is_node = user.node().is_some() && kind.group.is_empty() && kind.plural == "nodes";
+    if kind.group != rbac::GROUP && kind.resource() != certificate::RESOURCE && !is_node {
         return Ok(());
     }
-    let why = format!("User {:?} cannot {verb} path {path:?}", user.name);
-    Err(Error::new(peapod_api::error::Reason::Forbidden, format!("forbidden: {why}")))
+    let old = old.map(Object::value);
+    let old = old.as_ref();
+    rbac::admit_write(snapshot, user, kind, new, old)?;
+    restriction::admit_write(user, kind, new, old)?;
+    certificate::admit_write(snapshot, user, kind, part, new, old)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The controllers, each a constant of one type, run by one driver.
 
 mod certificate;
+mod cluster_role_aggregation;
 mod deployment;
 mod endpoints;
 mod endpointslice;
@@ -53,5 +54,6 @@ pub static CONTROLLERS: &[Controller] = &[
     node_lifecycle::CONTROLLER,
     pod_garbage::CONTROLLER,
     certificate::CONTROLLER,
+    cluster_role_aggregation::CONTROLLER,
     token_cleaner::CONTROLLER,
 ];
