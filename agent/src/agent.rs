@@ -4,6 +4,7 @@ use crate::api::Api;
 use crate::config::Config;
 use crate::events::Events;
 use crate::image::{ImageStore, Puller, Registry};
+use crate::kept::Kept;
 use crate::logs::Directory;
 use crate::network::{Fabric, FabricConfig};
 use crate::node::Machine;
@@ -69,7 +70,8 @@ impl Agent {
 
     fn start_tasks(&self, config: &Config, client: kube::Client) -> anyhow::Result<()> {
         let puller = puller(config, client.clone())?;
-        let api = Api::new(client);
+        let kept = config.starts_alone.then(|| Kept::new(config.data_dir.join("kept")));
+        let api = Api::new(client).keeping(kept.clone());
         let max_pods = config.max_pods.unwrap_or(self.runtime.max_instances());
         let machine = Machine::read(&config.node_name, config.host_ip, max_pods)
             .with_labels(config.labels.clone())
@@ -83,7 +85,7 @@ impl Agent {
             fabric: self.fabric.clone(),
             runtime: self.runtime.clone(),
             puller,
-            references: References::new(api.clone(), self.watches.clone()),
+            references: References::new(api.clone(), self.watches.clone(), stop.clone()),
             logs: self.logs.clone(),
             addresses: range.clone(),
             node_name: config.node_name.clone(),
@@ -92,6 +94,9 @@ impl Agent {
             egress: config.egress.clone(),
             egress_annotation: config.egress_annotation,
         });
+        if let Some(kept) = kept {
+            self.supervise("kept", kept.write(stop.clone()));
+        }
         self.supervise("events", sender);
         let node = node::run(api.clone(), machine, range, self.registered.clone(), stop.clone());
         self.supervise("node", node);

@@ -1,5 +1,6 @@
 //! The agent's way to the API: a few verbs over paths, and one list-and-watch that goes on for ever.
 
+use crate::kept::{Collection, Kept};
 use futures_util::{Stream, StreamExt};
 use http::{Method, Request};
 use kube::core::WatchEvent;
@@ -14,6 +15,8 @@ const LIST_PAGE: u32 = 500;
 const WATCH_TIMEOUT_SECONDS: u32 = 290;
 /// Silence after which a watch is taken for dead, though the server should have ended it.
 const WATCH_SILENCE: Duration = Duration::from_secs(WATCH_TIMEOUT_SECONDS as u64 + 30);
+/// How long a node that knows from before what there is waits for the first answer before it begins with that.
+const RECALL_AFTER: Duration = Duration::from_secs(1);
 /// How long any other request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -76,11 +79,17 @@ impl From<kube::Error> for ApiError {
 #[derive(Clone)]
 pub(crate) struct Api {
     client: kube::Client,
+    kept: Option<Kept>,
 }
 
 impl Api {
     pub(crate) fn new(client: kube::Client) -> Api {
-        Api { client }
+        Api { client, kept: None }
+    }
+
+    /// One whose [`Api::watch_kept`] keeps what it sees.
+    pub(crate) fn keeping(self, kept: Option<Kept>) -> Api {
+        Api { kept, ..self }
     }
 
     /// Sends one request and reads a JSON answer.
@@ -127,20 +136,47 @@ impl Api {
         selector: String,
     ) -> impl Stream<Item = Seen<T>> + Send + use<T>
     where
-        T: DeserializeOwned + Clone + Send + 'static,
+        T: DeserializeOwned + Send + 'static,
     {
-        let state = Watch::<T> {
-            kind: std::marker::PhantomData,
-            api: self.clone(),
-            path,
-            selector,
-            retry: Retry::api(),
-            phase: Phase::List,
-        };
+        self.follow(path, selector, None)
+    }
+
+    /// The same; if the server does not answer, it begins with what was there when it was last seen.
+    pub(crate) fn watch_kept<T>(
+        &self,
+        path: String,
+        selector: String,
+    ) -> impl Stream<Item = Seen<T>> + Send + use<T>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let kept = self.kept.as_ref().map(|kept| kept.collection(&path, &selector));
+        self.follow(path, selector, kept)
+    }
+
+    /// What a watch of this has kept is of no use any more.
+    pub(crate) fn forget(&self, path: &str, selector: &str) {
+        if let Some(kept) = &self.kept {
+            kept.forget(path, selector);
+        }
+    }
+
+    fn follow<T>(
+        &self,
+        path: String,
+        selector: String,
+        kept: Option<Collection>,
+    ) -> impl Stream<Item = Seen<T>> + Send + use<T>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let (api, retry, phase, has_begun) = (self.clone(), Retry::api(), Phase::List, false);
+        let state = Watch { api, path, selector, retry, phase, kept, has_begun };
         futures_util::stream::unfold(state, |mut state| async move {
             let seen = state.next().await;
-            Some((seen, state))
+            Some((seen.typed(&state.path), state))
         })
+        .filter_map(std::future::ready)
     }
 }
 
@@ -149,18 +185,36 @@ impl Api {
 pub(crate) enum Seen<T> {
     /// Everything there is: what was known before and is not in it has gone.
     Listed(Vec<T>),
+    /// What there was when the server was last heard; it comes first, if at all.
+    Recalled(Vec<T>),
     /// Created or changed.
     Applied(T),
     /// Deleted, in its last state.
     Deleted(T),
 }
 
+impl Seen<Value> {
+    /// What of it fits `T`; the rest is told in the log.
+    fn typed<T: DeserializeOwned>(self, path: &str) -> Option<Seen<T>> {
+        let read = |object: Value| {
+            serde_json::from_value::<T>(object)
+                .inspect_err(|error| tracing::warn!(path, %error, "an object that does not fit its kind"))
+                .ok()
+        };
+        match self {
+            Seen::Listed(objects) => Some(Seen::Listed(objects.into_iter().filter_map(read).collect())),
+            Seen::Recalled(objects) => Some(Seen::Recalled(objects.into_iter().filter_map(read).collect())),
+            Seen::Applied(object) => read(object).map(Seen::Applied),
+            Seen::Deleted(object) => read(object).map(Seen::Deleted),
+        }
+    }
+}
+
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", bound = "T: DeserializeOwned")]
-struct List<T> {
+struct List {
     metadata: ListMeta,
-    #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    #[serde(default)]
+    items: Vec<Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -179,24 +233,29 @@ enum Phase {
     Stream(String, Events),
 }
 
-struct Watch<T> {
-    kind: std::marker::PhantomData<fn() -> T>,
+struct Watch {
     api: Api,
     path: String,
     selector: String,
     retry: Retry,
     phase: Phase,
+    kept: Option<Collection>,
+    /// Something has been told.
+    has_begun: bool,
 }
 
-impl<T: DeserializeOwned + Clone + Send + 'static> Watch<T> {
-    async fn next(&mut self) -> Seen<T> {
+impl Watch {
+    async fn next(&mut self) -> Seen<Value> {
+        let seen = self.hear().await;
+        self.has_begun = true;
+        seen
+    }
+
+    async fn hear(&mut self) -> Seen<Value> {
         loop {
             match std::mem::replace(&mut self.phase, Phase::List) {
-                Phase::List => match self.list().await {
-                    Ok((items, revision)) => {
-                        self.phase = Phase::Resume(revision);
-                        return Seen::Listed(items);
-                    }
+                Phase::List => match self.first_or_next_list().await {
+                    Ok(seen) => return seen,
                     Err(error) => self.wait(&error).await,
                 },
                 Phase::Resume(revision) => match self.open(&revision).await {
@@ -216,6 +275,38 @@ impl<T: DeserializeOwned + Clone + Send + 'static> Watch<T> {
         }
     }
 
+    /// What there is; at first, if the server does not say soon, what there was.
+    async fn first_or_next_list(&mut self) -> Result<Seen<Value>, ApiError> {
+        let recalled = match &self.kept {
+            Some(kept) if !self.has_begun => kept.recall().await,
+            _ => None,
+        };
+        let listed = match recalled {
+            None => self.list().await,
+            Some(objects) => match tokio::time::timeout(RECALL_AFTER, self.list()).await {
+                Ok(Ok(listed)) => Ok(listed),
+                Ok(Err(error)) if (400..500).contains(&error.code) => Err(error),
+                _ => {
+                    tracing::info!(
+                        path = self.path,
+                        "the server does not answer: beginning with what was there before"
+                    );
+                    return Ok(Seen::Recalled(objects));
+                }
+            },
+        };
+        let (objects, revision) = listed?;
+        self.phase = Phase::Resume(revision);
+        Ok(self.keep(Seen::Listed(objects)))
+    }
+
+    fn keep(&mut self, seen: Seen<Value>) -> Seen<Value> {
+        if let Some(kept) = &mut self.kept {
+            kept.see(&seen);
+        }
+        seen
+    }
+
     async fn wait(&mut self, error: &ApiError) {
         let delay = self.retry.delay();
         tracing::debug!(path = self.path, %error, ?delay, "watch failed, will try again");
@@ -227,12 +318,12 @@ impl<T: DeserializeOwned + Clone + Send + 'static> Watch<T> {
         format!("{}?{}{and}{query}", self.path, self.selector)
     }
 
-    async fn list(&mut self) -> Result<(Vec<T>, String), ApiError> {
+    async fn list(&mut self) -> Result<(Vec<Value>, String), ApiError> {
         let mut items = Vec::new();
         let mut query = format!("limit={LIST_PAGE}");
         loop {
             let url = self.url(&query);
-            let page: List<T> = self.api.send(Method::GET, &url, None).await?;
+            let page: List = self.api.send(Method::GET, &url, None).await?;
             items.extend(page.items);
             match page.metadata.token.filter(|token| !token.is_empty()) {
                 Some(token) => query = format!("limit={LIST_PAGE}&continue={}", escape(&token)),
@@ -258,7 +349,7 @@ impl<T: DeserializeOwned + Clone + Send + 'static> Watch<T> {
     }
 
     /// The next event; `None` when the phase has changed.
-    async fn read(&mut self, mut revision: String, mut events: Events) -> Option<Seen<T>> {
+    async fn read(&mut self, mut revision: String, mut events: Events) -> Option<Seen<Value>> {
         loop {
             let event = tokio::time::timeout(WATCH_SILENCE, events.next()).await;
             let (object, deleted) = match event {
@@ -286,15 +377,9 @@ impl<T: DeserializeOwned + Clone + Send + 'static> Watch<T> {
             if let Some(newer) = peapod_api::meta::text(&object, "metadata.resourceVersion") {
                 revision = newer.to_string();
             }
-            match serde_json::from_value::<T>(object) {
-                Ok(object) => {
-                    self.phase = Phase::Stream(revision, events);
-                    return Some(if deleted { Seen::Deleted(object) } else { Seen::Applied(object) });
-                }
-                Err(error) => {
-                    tracing::warn!(path = self.path, %error, "an object that does not fit its kind")
-                }
-            }
+            self.phase = Phase::Stream(revision, events);
+            let seen = if deleted { Seen::Deleted(object) } else { Seen::Applied(object) };
+            return Some(self.keep(seen));
         }
     }
 }

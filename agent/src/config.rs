@@ -28,6 +28,9 @@ pub struct Config {
     pub egress_annotation: bool,
     /// Where other agents connect to, on the node's address; none if they cannot.
     pub pod_port: Option<u16>,
+    /// Whether what the node has seen of the API is kept, so that it starts its pods while the server is away. Of no use
+    /// where both are one process.
+    pub starts_alone: bool,
     /// Labels of the Node beside the well-known ones.
     pub labels: Vec<(String, String)>,
 }
@@ -51,6 +54,7 @@ impl Config {
             egress: EgressRules::none(),
             egress_annotation: true,
             pod_port: None,
+            starts_alone: false,
             labels: Vec::new(),
         }
     }

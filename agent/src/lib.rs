@@ -8,6 +8,7 @@ mod api;
 mod config;
 mod events;
 pub mod image;
+mod kept;
 mod kubelet;
 pub mod link;
 mod logs;

@@ -52,9 +52,9 @@ with Cluster() as cluster:
             if event["object"]["metadata"]["name"] != name:
                 continue
             if crashed is None and running(event["object"]):
-                crashed = time.perf_counter()
+                crashed = time.perf_counter() + LIVES_SECONDS
             if restarted(event["object"]):
                 times.append(time.perf_counter() - crashed)
                 break
         api.call("DELETE", f"{PODS}/{name}")
-    print(f"first Running to running again after the crash: {milliseconds(times)}   (goal: p99 below 50)")
+    print(f"crash to running again: {milliseconds(times)}   (goal: p99 below 50)")

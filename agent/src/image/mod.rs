@@ -55,6 +55,8 @@ impl ImageError {
     pub const INVALID_IMAGE_NAME: &'static str = "InvalidImageName";
     /// Pulling failed; the caller backs off (`ImagePullBackOff`) and tries again.
     pub const ERR_IMAGE_PULL: &'static str = "ErrImagePull";
+    /// The registry does not answer; the caller backs off and tries again.
+    pub const REGISTRY_UNAVAILABLE: &'static str = "RegistryUnavailable";
     /// Policy Never, and the image is not here.
     pub const ERR_IMAGE_NEVER_PULL: &'static str = "ErrImageNeverPull";
     /// The image is here but is no program that this agent can run.

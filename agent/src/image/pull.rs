@@ -58,11 +58,17 @@ impl Puller {
         &self.store
     }
 
-    /// Finds or pulls `image`, as written in a container's spec.
+    /// Finds or pulls `image`, as written in a container's spec. A container that has run before goes on with its `last`
+    /// digest while the source does not answer.
     ///
     /// # Errors
-    /// `InvalidImageName`, `ErrImageNeverPull`, or `ErrImagePull` (try again later).
-    pub async fn pull(&self, image: &str, policy: PullPolicy) -> Result<Pulled, ImageError> {
+    /// `InvalidImageName`, `ErrImageNeverPull`, `RegistryUnavailable` or `ErrImagePull` (try again later).
+    pub async fn pull(
+        &self,
+        image: &str,
+        policy: PullPolicy,
+        last: Option<&str>,
+    ) -> Result<Pulled, ImageError> {
         let began = Instant::now();
         let name = ImageName::parse(image)?;
         let _flight = self.flights.enter(&name.to_string()).await;
@@ -75,7 +81,10 @@ impl Puller {
                     format!("Container image {image:?} is not present with pull policy of Never"),
                 ));
             }
-            _ => (self.fetch(&name).await.map_err(|error| in_context(image, error))?, true),
+            _ => match (self.fetch(&name).await, last.and_then(|digest| self.store.blob(digest))) {
+                (Err(error), Some(same)) if error.reason == ImageError::REGISTRY_UNAVAILABLE => (same, false),
+                (fetched, _) => (fetched.map_err(|error| in_context(image, error))?, true),
+            },
         };
         Ok(Pulled { image, asked, elapsed: began.elapsed() })
     }

@@ -54,9 +54,9 @@ impl Registry {
             .map_err(|error| failed(format!("cannot ask for {path}: {error}")))?;
         match tokio::time::timeout(ANSWER_TIMEOUT, self.client.send(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(failed(format!("cannot reach the registry: {error}"))),
+            Ok(Err(error)) => Err(unavailable(format!("cannot reach the registry: {error}"))),
             Err(_) => {
-                Err(failed(format!("the registry did not answer within {} s", ANSWER_TIMEOUT.as_secs())))
+                Err(unavailable(format!("the registry did not answer within {} s", ANSWER_TIMEOUT.as_secs())))
             }
         }
     }
@@ -141,6 +141,10 @@ fn pinned(name: &ImageName, manifest: &[u8], layer: Manifest) -> Result<Manifest
 
 fn failed(why: String) -> ImageError {
     ImageError::new(ImageError::ERR_IMAGE_PULL, why)
+}
+
+fn unavailable(why: String) -> ImageError {
+    ImageError::new(ImageError::REGISTRY_UNAVAILABLE, why)
 }
 
 fn excerpt(body: &[u8]) -> String {

@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -31,10 +32,13 @@ pub struct Identity {
     pair_pem: String,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct NodeFile {
     name: String,
     server: String,
+    /// The node's address when it last reached the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
 }
 
 /// A key of its own and the request for its certificate.
@@ -75,7 +79,7 @@ impl Identity {
         authority: &CertificateDer<'static>,
         pair_pem: String,
     ) -> anyhow::Result<Identity> {
-        let node = NodeFile { name: name.into(), server: server.to_string() };
+        let node = NodeFile { name: name.into(), server: server.to_string(), ip: None };
         write_private(&dir.join(AUTHORITY), &authority_pem(authority))?;
         write_private(&dir.join(NODE), &serde_json::to_string(&node)?)?;
         let identity = Identity { dir: dir.into(), node, authority: authority.clone(), pair_pem };
@@ -90,16 +94,20 @@ impl Identity {
 
     /// With another certificate for another key.
     pub(super) fn renewed(&self, pair_pem: String) -> anyhow::Result<Identity> {
-        Identity::store(&self.dir, &self.node.name, &self.server()?, &self.authority, pair_pem)
+        let mut renewed =
+            Identity::store(&self.dir, &self.node.name, &self.server()?, &self.authority, pair_pem)?;
+        renewed.remember(&self.server()?, self.node.ip)?;
+        Ok(renewed)
     }
 
-    /// Remembers that the server is found elsewhere now.
+    /// Remembers where the server was reached, and from which address.
     ///
     /// # Errors
     /// The disk fails.
-    pub fn move_to(&mut self, server: &ServerUrl) -> anyhow::Result<()> {
-        if self.node.server != server.to_string() {
-            self.node.server = server.to_string();
+    pub fn remember(&mut self, server: &ServerUrl, ip: Option<IpAddr>) -> anyhow::Result<()> {
+        let node = NodeFile { server: server.to_string(), ip: ip.or(self.node.ip), ..self.node.clone() };
+        if node != self.node {
+            self.node = node;
             write_private(&self.dir.join(NODE), &serde_json::to_string(&self.node)?)?;
         }
         Ok(())
@@ -116,6 +124,11 @@ impl Identity {
     /// What is kept is no URL.
     pub fn server(&self) -> anyhow::Result<ServerUrl> {
         self.node.server.parse().map_err(anyhow::Error::msg)
+    }
+
+    /// The node's address when it last reached the server.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.node.ip
     }
 
     /// Where it is kept.
@@ -235,10 +248,11 @@ mod tests {
         let server: ServerUrl = "https://10.0.0.1:6443".parse().unwrap();
         let pair = format!("{}{}", certificate.pem(), asked.key_pem);
         let mut stored = Identity::store(&dir, "edge-1", &server, certificate.der(), pair).unwrap();
-        stored.move_to(&"https://10.0.0.2:6443".parse().unwrap()).unwrap();
+        let own = [10, 0, 0, 9].into();
+        stored.remember(&"https://10.0.0.2:6443".parse().unwrap(), Some(own)).unwrap();
         let loaded = Identity::load(&dir).unwrap().unwrap();
         assert_eq!((loaded.node_name(), loaded.server().unwrap().host.as_str()), ("edge-1", "10.0.0.2"));
-        assert_eq!(loaded.authority(), certificate.der());
+        assert_eq!((loaded.authority(), loaded.ip()), (certificate.der(), Some(own)));
         assert_eq!((mode(PAIR), dir.join(PENDING_KEY).exists()), (0o600, false));
         assert!(loaded.validity_seconds().is_some());
         fs::write(dir.join(PAIR), "nonsense").unwrap();

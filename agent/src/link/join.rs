@@ -152,7 +152,7 @@ pub(super) async fn certify(api: &Api, asked: &Asked) -> Result<String, Failure>
     let decided = async {
         while let Some(change) = seen.next().await {
             let request = match change {
-                Seen::Listed(requests) => requests.into_iter().next(),
+                Seen::Listed(requests) | Seen::Recalled(requests) => requests.into_iter().next(),
                 Seen::Applied(request) => Some(request),
                 Seen::Deleted(_) => None,
             };

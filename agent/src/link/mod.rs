@@ -14,6 +14,7 @@ mod join;
 mod node_trust;
 mod renew;
 mod serve;
+mod signatures;
 mod trust;
 
 pub use address::{CaHash, JoinToken, ServerUrl};

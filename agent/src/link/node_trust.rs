@@ -2,11 +2,13 @@
 //! which names the node and no address; it proves the same whether its holder dials or is dialled.
 
 use super::clock::ServerClock;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use super::signatures::signatures_by_provider;
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{DistinguishedName, Error, RootCertStore};
 use std::sync::Arc;
 use std::time::Duration;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -18,6 +20,7 @@ const NAME_PREFIX: &str = "system:node:";
 #[derive(Debug)]
 pub(super) struct NodeTrust {
     chains: Arc<dyn ClientCertVerifier>,
+    provider: Arc<CryptoProvider>,
     clock: Arc<ServerClock>,
 }
 
@@ -27,8 +30,8 @@ impl NodeTrust {
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned()).map_err(|error| error.to_string())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(NodeTrust { chains: chains.map_err(|error| error.to_string())?, clock })
+        let chains = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+        Ok(NodeTrust { chains: chains.map_err(|error| error.to_string())?, provider, clock })
     }
 
     fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
@@ -67,27 +70,7 @@ impl ClientCertVerifier for NodeTrust {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
+    signatures_by_provider!();
 }
 
 impl ServerCertVerifier for NodeTrust {
@@ -103,25 +86,5 @@ impl ServerCertVerifier for NodeTrust {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
+    signatures_by_provider!();
 }

@@ -31,6 +31,20 @@ fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
+/// Sends half a megabyte to a server that echoes, and expects the same back.
+pub(super) async fn expect_echo(stream: Connection) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let sent: Vec<u8> = (0..500_000_u32).map(|index| (index % 251) as u8).collect();
+    let writer = async {
+        write.write_all(&sent).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let mut echoed = Vec::new();
+    let ((), outcome) = tokio::join!(writer, read.read_to_end(&mut echoed));
+    outcome.unwrap();
+    assert!(echoed == sent);
+}
+
 fn error<T>(outcome: Result<T, NetworkError>) -> NetworkError {
     match outcome {
         Ok(_) => panic!("succeeded"),

@@ -40,7 +40,7 @@ async fn keep_node(api: &Api, machine: &Machine, range: &PodRange, registered: &
     let mut retry = Retry::api();
     while let Some(change) = seen.next().await {
         let node = match change {
-            Seen::Listed(nodes) => nodes.into_iter().next(),
+            Seen::Listed(nodes) | Seen::Recalled(nodes) => nodes.into_iter().next(),
             Seen::Applied(node) => Some(node),
             Seen::Deleted(_) => None,
         };

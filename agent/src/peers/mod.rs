@@ -135,7 +135,7 @@ impl Peers for NodePeers {
 
 /// Keeps the fabric's table of nodes as the API says, until `stop`.
 pub(crate) async fn run(api: Api, fabric: Fabric, own: String, stop: CancellationToken) {
-    let seen = api.watch::<Value>("/api/v1/nodes".into(), String::new());
+    let seen = api.watch_kept::<Value>("/api/v1/nodes".into(), String::new());
     let mut seen = std::pin::pin!(seen.ready_chunks(BATCH));
     let mut nodes = BTreeMap::new();
     while let Some(Some(changes)) = stop.run_until_cancelled(seen.next()).await {
@@ -149,7 +149,9 @@ pub(crate) async fn run(api: Api, fabric: Fabric, own: String, stop: Cancellatio
 fn see(nodes: &mut BTreeMap<String, Value>, change: Seen<Value>) {
     let name = |node: &Value| node["metadata"]["name"].as_str().unwrap_or_default().to_string();
     match change {
-        Seen::Listed(all) => *nodes = all.into_iter().map(|node| (name(&node), node)).collect(),
+        Seen::Listed(all) | Seen::Recalled(all) => {
+            *nodes = all.into_iter().map(|node| (name(&node), node)).collect()
+        }
         Seen::Applied(node) => drop(nodes.insert(name(&node), node)),
         Seen::Deleted(node) => drop(nodes.remove(&name(&node))),
     }

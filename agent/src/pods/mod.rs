@@ -61,7 +61,7 @@ pub(crate) async fn run(context: Arc<Context>, registry: Registry, stop: Cancell
         return;
     }
     let selector = format!("fieldSelector={}", escape(&format!("spec.nodeName={}", context.node_name)));
-    let mut events = std::pin::pin!(context.api.watch::<Value>("/api/v1/pods".into(), selector));
+    let mut events = std::pin::pin!(context.api.watch_kept::<Value>("/api/v1/pods".into(), selector));
     let mut pods =
         Pods { context: context.clone(), registry, workers: JoinSet::new(), known: HashMap::new() };
     loop {
@@ -103,7 +103,13 @@ fn read(object: Value) -> Option<Arc<Pod>> {
 impl Pods {
     async fn take(&mut self, seen: Seen<Value>) {
         match seen {
-            Seen::Listed(objects) => self.take_all(objects.into_iter().filter_map(read).collect()).await,
+            Seen::Listed(objects) => {
+                let pods: Vec<_> = objects.into_iter().filter_map(read).collect();
+                self.remove_strangers(&pods).await;
+                self.take_all(pods);
+            }
+            // Not all that is on the disk need be in it.
+            Seen::Recalled(objects) => self.take_all(objects.into_iter().filter_map(read).collect()),
             Seen::Applied(object) => {
                 if let Some(pod) = read(object) {
                     self.apply(pod);
@@ -117,7 +123,7 @@ impl Pods {
         }
     }
 
-    async fn take_all(&mut self, pods: Vec<Arc<Pod>>) {
+    fn take_all(&mut self, pods: Vec<Arc<Pod>>) {
         let uids: HashSet<String> = pods.iter().map(|pod| pod.metadata.uid.clone()).collect();
         let gone: Vec<String> = self.known.keys().filter(|uid| !uids.contains(*uid)).cloned().collect();
         gone.iter().for_each(|uid| self.end(uid));
@@ -127,13 +133,13 @@ impl Pods {
                 self.context.addresses.lock().take(&pod.metadata.uid, Some(ip));
             }
         }
-        self.remove_strangers(uids).await;
         pods.into_iter().for_each(|pod| self.apply(pod));
     }
 
     /// Removes directories of pods that went while the agent was away.
-    async fn remove_strangers(&self, mut uids: HashSet<String>) {
-        uids.extend(self.known.keys().cloned());
+    async fn remove_strangers(&self, pods: &[Arc<Pod>]) {
+        let listed = pods.iter().map(|pod| pod.metadata.uid.clone());
+        let uids: HashSet<String> = listed.chain(self.known.keys().cloned()).collect();
         let dir = self.context.pods_dir.clone();
         let removed = tokio::task::spawn_blocking(move || {
             for entry in std::fs::read_dir(&dir)?.flatten() {

@@ -3,6 +3,7 @@
 use super::observed::{Ended, Image, Observation, Observed, RUNTIME, Running, Stage, Volumes};
 use super::spec::{Container, Pod, RestartPolicy};
 use super::step;
+use crate::image::ImageError;
 use jiff::Timestamp;
 use peapod_api::meta;
 use serde_json::{Map, Value, json};
@@ -287,7 +288,8 @@ fn hindrance(spec: &Container, container: &Observation, now: Timestamp) -> Optio
         return Some((blocked.reason.clone(), blocked.message.clone()));
     }
     let Image::Failed { reason, message, retry_at, attempts } = &container.image else { return None };
-    if reason == "ErrImagePull" && *attempts > 1 && *retry_at > now {
+    let is_pull = [ImageError::ERR_IMAGE_PULL, ImageError::REGISTRY_UNAVAILABLE].contains(&reason.as_str());
+    if is_pull && *attempts > 1 && *retry_at > now {
         return Some((
             "ImagePullBackOff".into(),
             format!("Back-off pulling image {:?}: {message}", spec.image),

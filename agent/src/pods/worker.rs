@@ -16,6 +16,7 @@ use crate::network::PodNetwork;
 use crate::probe::{Prober, Verdict};
 use crate::runtime::{Container, Exit};
 use crate::volume::Shown;
+use crate::volume::reference::Reference;
 use jiff::Timestamp;
 use report::Report;
 use serde_json::Value;
@@ -110,6 +111,8 @@ pub(crate) struct Worker {
     live: HashMap<String, Live>,
     images: HashMap<String, ResolvedImage>,
     network: Option<Arc<PodNetwork>>,
+    /// What the containers' environments refer to, held so that a restart needs no answer of the API.
+    references: Vec<Arc<Reference>>,
     logs: Option<PodLogs>,
     view: Arc<parking_lot::Mutex<View>>,
     report: Report,
@@ -132,6 +135,7 @@ impl Worker {
             live: HashMap::new(),
             images: HashMap::new(),
             network: None,
+            references: Vec::new(),
             logs: None,
             view,
             runs: 0,

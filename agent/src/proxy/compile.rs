@@ -72,7 +72,7 @@ impl Services {
             Source::Slices => &mut self.slices,
         };
         match change {
-            Seen::Listed(objects) => {
+            Seen::Listed(objects) | Seen::Recalled(objects) => {
                 *map = objects.into_iter().map(|object| (name(&object), object)).collect()
             }
             Seen::Applied(object) => drop(map.insert(name(&object), object)),

@@ -18,8 +18,8 @@ const BATCH: usize = 1024;
 
 /// Keeps the fabric's tables and the NodePorts as the API says, until `stop`.
 pub(crate) async fn run(api: Api, fabric: Fabric, ip: IpAddr, stop: CancellationToken) {
-    let services = api.watch::<Value>("/api/v1/services".into(), String::new());
-    let slices = api.watch::<Value>("/apis/discovery.k8s.io/v1/endpointslices".into(), String::new());
+    let services = api.watch_kept::<Value>("/api/v1/services".into(), String::new());
+    let slices = api.watch_kept::<Value>("/apis/discovery.k8s.io/v1/endpointslices".into(), String::new());
     let seen = futures_util::stream::select(
         services.map(|seen| (Source::Services, seen)),
         slices.map(|seen| (Source::Slices, seen)),

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Which kind an object is of.
@@ -46,11 +47,19 @@ pub(crate) type Known = Option<Option<Arc<Content>>>;
 pub(crate) struct Reference {
     known: watch::Receiver<Known>,
     watcher: AbortHandle,
+    api: Api,
+    path: String,
+    selector: String,
+    stop: CancellationToken,
 }
 
+/// The last pod that needs the object has gone, or the agent stops and will need it again.
 impl Drop for Reference {
     fn drop(&mut self) {
         self.watcher.abort();
+        if !self.stop.is_cancelled() {
+            self.api.forget(&self.path, &self.selector);
+        }
     }
 }
 
@@ -76,6 +85,7 @@ type Name = (Kind, String, String);
 pub(crate) struct References {
     api: Api,
     tasks: TaskTracker,
+    stop: CancellationToken,
     watched: Arc<Mutex<HashMap<Name, Weak<Reference>>>>,
 }
 
@@ -87,9 +97,9 @@ struct Keyed {
 }
 
 impl References {
-    /// Watches run as tasks of `tasks`.
-    pub(crate) fn new(api: Api, tasks: TaskTracker) -> References {
-        References { api, tasks, watched: Arc::default() }
+    /// Watches run as tasks of `tasks`; `stop` is the agent's.
+    pub(crate) fn new(api: Api, tasks: TaskTracker, stop: CancellationToken) -> References {
+        References { api, tasks, stop, watched: Arc::default() }
     }
 
     /// The object of that name, watched from now on if it was not before.
@@ -103,9 +113,10 @@ impl References {
         let (sender, known) = watch::channel(None);
         let path = format!("/api/v1/namespaces/{}/{}", escape(namespace), kind.plural());
         let selector = format!("fieldSelector={}", escape(&format!("metadata.name={name}")));
-        let events = self.api.watch::<Keyed>(path, selector);
+        let events = self.api.watch_kept::<Keyed>(path.clone(), selector.clone());
         let watcher = self.tasks.spawn(follow(kind, events, sender)).abort_handle();
-        let reference = Arc::new(Reference { known, watcher });
+        let (api, stop) = (self.api.clone(), self.stop.clone());
+        let reference = Arc::new(Reference { known, watcher, api, path, selector, stop });
         watched.insert(key, Arc::downgrade(&reference));
         reference
     }
@@ -119,7 +130,7 @@ async fn follow(
     let mut events = std::pin::pin!(events);
     while let Some(seen) = events.next().await {
         let content = match seen {
-            Seen::Listed(list) => list.first().map(|object| content(kind, object)),
+            Seen::Listed(list) | Seen::Recalled(list) => list.first().map(|object| content(kind, object)),
             Seen::Applied(object) => Some(content(kind, &object)),
             Seen::Deleted(_) => None,
         };

@@ -13,6 +13,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a node waits for its server before it starts what ran on it before.
+const CONTACT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// `peapod agent`.
 #[derive(Args, Debug)]
@@ -49,12 +53,19 @@ impl Agent {
         let pki = dir.join("pki");
         let (identity, dialer) = tokio::select! {
             () = &mut stop => return Ok(ExitCode::SUCCESS),
-            joined = self.connect(&pki) => joined?,
+            joined = self.identity(&pki) => joined?,
+        };
+        let mut contact = Box::pin(contact(identity.clone(), dialer.clone()));
+        let reached = tokio::select! {
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
+            reached = tokio::time::timeout(CONTACT_PATIENCE, &mut contact) => reached.ok().transpose()?,
         };
         let name = identity.node_name().to_string();
         let mut config = self.node.config(&name, dir.to_path_buf())?;
-        config.host_ip = self.node_ip.or(dialer.local_ip()).unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let host_ip = self.node_ip.or(dialer.local_ip()).or(identity.ip());
+        config.host_ip = host_ip.unwrap_or(Ipv4Addr::LOCALHOST.into());
         config.node_port_ip = config.host_ip;
+        config.starts_alone = true;
         let listener = self.listener(config.host_ip).await?;
         config.pod_port = listener.as_ref().map(NodeListener::port);
         let (client, reach) = (link::client(dialer.clone()), Arc::new(NodeReach(dialer.clone())));
@@ -66,6 +77,7 @@ impl Agent {
         let failure = tokio::select! {
             () = &mut stop => None,
             reason = agent.failed() => Some(reason),
+            reason = refusal(contact), if reached.is_none() => Some(reason),
             () = link::serve(&agent, &dialer) => None,
             () = serve_nodes(listener, &agent, &dialer) => None,
             () = link::keep_certificate(identity, &dialer, client) => None,
@@ -91,12 +103,12 @@ impl Agent {
         }
     }
 
-    /// The identity that is kept, or that of a node that joins now, and a server that answers it.
-    async fn connect(&self, dir: &Path) -> anyhow::Result<(Identity, Arc<Dialer>)> {
+    /// The identity that is kept, or that of a node that joins now, and its way to the server.
+    async fn identity(&self, dir: &Path) -> anyhow::Result<(Identity, Arc<Dialer>)> {
         let server: Option<ServerUrl> = parsed("--server", self.server.as_deref())?;
         let token: Option<JoinToken> = parsed("--token", self.token.as_deref())?;
         let ca_hash: Option<CaHash> = parsed("--ca-hash", self.ca_hash.as_deref())?;
-        let mut identity = match Identity::load(dir)? {
+        let identity = match Identity::load(dir)? {
             Some(identity) => identity,
             None => {
                 let missing = |what| {
@@ -118,10 +130,7 @@ impl Agent {
         };
         self.check(&identity, ca_hash)?;
         let dialer = Dialer::of_node(server.map_or_else(|| identity.server(), Ok)?, &identity);
-        let dialer = Arc::new(dialer.map_err(anyhow::Error::msg)?);
-        link::first_contact(&dialer, &identity, &say).await?;
-        identity.move_to(dialer.server())?;
-        Ok((identity, dialer))
+        Ok((identity, Arc::new(dialer.map_err(anyhow::Error::msg)?)))
     }
 
     /// What is given besides must not contradict what is kept.
@@ -136,6 +145,20 @@ impl Agent {
             ),
             _ => Ok(()),
         }
+    }
+}
+
+/// Waits until the server answers this node, and remembers where that was. Errors: it is another server; one line.
+async fn contact(mut identity: Identity, dialer: Arc<Dialer>) -> anyhow::Result<()> {
+    link::first_contact(&dialer, &identity, &say).await?;
+    identity.remember(dialer.server(), dialer.local_ip())
+}
+
+/// Why the server, now that it answers, does not want this node; goes on for ever if it does.
+async fn refusal(contact: impl Future<Output = anyhow::Result<()>>) -> String {
+    match contact.await {
+        Err(error) => format!("{error:#}"),
+        Ok(()) => std::future::pending().await,
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Heard, Live, Worker};
 use crate::events::Kind::{Normal, Warning};
 use crate::image::{ImageName, PullPolicy};
 use crate::pods::create::{self, Created, Order};
+use crate::pods::env;
 use crate::pods::observed::{Blocked, Failure, Image, Running, Stage, Stopping, Volumes, after};
 use crate::pods::status;
 use crate::pods::step::{Step, Why};
@@ -39,6 +40,9 @@ impl Worker {
     }
 
     fn attach(&mut self) -> bool {
+        let (known, namespace) = (&self.context.references, &self.pod.metadata.namespace);
+        let named = self.pod.all_containers().flat_map(env::references);
+        self.references = named.map(|(kind, name)| known.get(kind, namespace, &name)).collect();
         let wanted = meta::text(&self.pod.status, "podIP").and_then(|ip| ip.parse().ok());
         let uid = &self.pod.metadata.uid;
         let taken = self.context.addresses.lock().take(uid, wanted);
@@ -81,6 +85,7 @@ impl Worker {
             _ => 0,
         };
         container.image = Image::Pulling { attempts };
+        let last = container.image_id.rsplit_once('@').map(|(_, digest)| digest.to_string());
         let (puller, image) = (self.context.puller.clone(), spec.image.clone());
         let parsed = ImageName::parse(&image);
         let policy = spec.image_pull_policy.clone();
@@ -91,7 +96,9 @@ impl Worker {
         }
         self.tasks.spawn(async move {
             let result = match parsed {
-                Ok(parsed) => puller.pull(&image, PullPolicy::of(policy.as_deref(), &parsed)).await,
+                Ok(parsed) => {
+                    puller.pull(&image, PullPolicy::of(policy.as_deref(), &parsed), last.as_deref()).await
+                }
                 Err(error) => Err(error),
             };
             Heard::Pulled { name, result }
@@ -218,6 +225,7 @@ impl Worker {
         if std::mem::replace(&mut self.cleaning, true) {
             return false;
         }
+        self.references.clear();
         if let Some(network) = self.network.take() {
             network.close();
         }

@@ -1,6 +1,7 @@
 //! Real programs: a server in C over wasi-libc.
 
 use super::*;
+use crate::network::tests::expect_echo;
 use wasmtime_wasi::I32Exit;
 
 /// `modules/echo`: non-blocking sockets, `poll` over listeners and clients.
@@ -31,19 +32,7 @@ async fn a_server_in_c_echoes_for_many_and_ends_when_asked() {
     let server = tokio::spawn(run(ECHO, preview1));
     let mut clients = Vec::new();
     for port in [80, 81, 80, 81] {
-        let (mut read, mut write) = tokio::io::split(scene.dial(port).await);
-        clients.push(tokio::spawn(async move {
-            let sent: Vec<u8> = (0..500_000_u32).map(|index| (index % 251) as u8).collect();
-            let expected = sent.clone();
-            let writer = async move {
-                write.write_all(&sent).await.unwrap();
-                write.shutdown().await.unwrap();
-            };
-            let mut echoed = Vec::new();
-            let (_, outcome) = tokio::join!(writer, read.read_to_end(&mut echoed));
-            outcome.unwrap();
-            assert!(echoed == expected);
-        }));
+        clients.push(tokio::spawn(expect_echo(scene.dial(port).await)));
     }
     for client in clients {
         client.await.unwrap();

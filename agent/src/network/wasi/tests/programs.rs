@@ -1,7 +1,7 @@
 //! Real programs: a server in Rust over `wasi:sockets`.
 
 use super::*;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use crate::network::tests::expect_echo;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings::Command;
@@ -36,19 +36,7 @@ async fn a_component_echoes_for_many_and_ends_when_asked() {
                 Err(_) => tokio::task::yield_now().await,
             }
         };
-        clients.push(tokio::spawn(async move {
-            let (mut read, mut write) = tokio::io::split(stream);
-            let sent: Vec<u8> = (0..500_000_u32).map(|index| (index % 251) as u8).collect();
-            let expected = sent.clone();
-            let writer = async move {
-                write.write_all(&sent).await.unwrap();
-                write.shutdown().await.unwrap();
-            };
-            let mut echoed = Vec::new();
-            let (_, outcome) = tokio::join!(writer, read.read_to_end(&mut echoed));
-            outcome.unwrap();
-            assert!(echoed == expected);
-        }));
+        clients.push(tokio::spawn(expect_echo(stream)));
     }
     for client in clients {
         client.await.unwrap();
