@@ -1,12 +1,14 @@
-//! Who is asking: a client certificate, a bearer token, or nobody.
+//! Who is asking: a client certificate, a bearer token, or nobody; and as whom he wants to be seen.
 
 use crate::front_door::FrontDoor;
+use crate::pki::Tokens;
 use crate::sessions::Sessions;
 use http::{HeaderMap, header};
 use peapod_api::Error;
 use peapod_api::error::Reason;
+use peapod_core::auth::account::{Claims, ISSUER};
 use peapod_core::auth::bootstrap::{self, Refused};
-use peapod_core::auth::{MASTERS, NODES, User};
+use peapod_core::auth::{self, MASTERS, NODES, User};
 use sha2::{Digest, Sha256};
 use std::time::Instant;
 
@@ -42,37 +44,46 @@ pub(crate) struct Authenticator {
     admin_token: [u8; 32],
     door: FrontDoor,
     sessions: Sessions,
+    tokens: Tokens,
 }
 
 impl Authenticator {
-    /// One that takes `admin_token` for the administrator's and knows the join tokens behind `door` and the `sessions`.
-    pub(crate) fn new(admin_token: &str, door: FrontDoor, sessions: Sessions) -> Authenticator {
-        Authenticator { admin_token: digest(admin_token), door, sessions }
+    /// One that takes `admin_token` for the administrator's and knows the join tokens behind `door`, the `sessions`, and the
+    /// service accounts' `tokens`.
+    pub(crate) fn new(
+        admin_token: &str,
+        door: FrontDoor,
+        sessions: Sessions,
+        tokens: Tokens,
+    ) -> Authenticator {
+        Authenticator { admin_token: digest(admin_token), door, sessions, tokens }
     }
 
-    /// Who sent a request with these headers over a connection of `peer`. Errors: 401 for a credential that is not valid,
-    /// 403 for who wants to act as somebody else, which is not built: ignoring it would do more than was asked for.
+    /// Who sent a request with these headers over a connection of `peer`, or as whom he wants to act. Errors: 401 for a
+    /// credential that is not valid, 400 and 403 for who may not act as somebody else.
     pub(crate) fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, Error> {
-        if headers.keys().any(|name| name.as_str().starts_with("impersonate-")) {
-            return Err(Error::new(Reason::Forbidden, "impersonation is not supported by this server"));
-        }
-        if let Peer::Known(user) = peer {
-            return Ok(user.clone());
-        }
-        match (headers.get(header::AUTHORIZATION), peer) {
-            (Some(_), _) => self.bearer(bearer_token(headers).ok_or_else(unauthorized)?),
-            (None, Peer::Invalid) => Err(unauthorized()),
-            (None, _) => Ok(User::anonymous()),
+        let user = match (peer, headers.get(header::AUTHORIZATION)) {
+            (Peer::Known(user), _) => user.clone(),
+            (_, Some(_)) => self.bearer(bearer_token(headers).ok_or_else(unauthorized)?)?,
+            (Peer::Invalid, None) => return Err(unauthorized()),
+            (Peer::Unknown, None) => User::anonymous(),
+        };
+        match impersonated(headers)? {
+            Some(wanted) => auth::impersonate(&self.door.cache().snapshot(), &user, wanted),
+            None => Ok(user),
         }
     }
 
     fn bearer(&self, token: &str) -> Result<User, Error> {
-        // Digests are compared: how long that takes tells nothing about the token.
-        if digest(token) == self.admin_token {
-            return Ok(Identity::admin().0);
-        }
-        if let Some(user) = self.sessions.user(token, Instant::now()) {
+        if let Some(user) = self.known(token) {
             return Ok(user);
+        }
+        if let Some(claims) = self.tokens.read(token) {
+            let user = self.of_account(&claims, &[ISSUER.into()]);
+            return user.map(|(user, _)| user).map_err(|why| {
+                tracing::debug!(why, user = claims.sub, "a service account's token does not count");
+                unauthorized()
+            });
         }
         match bootstrap::authenticate(&self.door.cache().snapshot(), token, self.door.now()) {
             Some(Ok(user)) => Ok(user),
@@ -80,6 +91,65 @@ impl Authenticator {
             Some(Err(Refused::Unknown)) | None => Err(unauthorized()),
         }
     }
+
+    /// The user of a token that this process made.
+    fn known(&self, token: &str) -> Option<User> {
+        // Digests are compared: how long that takes tells nothing about the token.
+        if digest(token) == self.admin_token {
+            return Some(Identity::admin().0);
+        }
+        self.sessions.user(token, Instant::now())
+    }
+
+    /// Errors: why the token does not count, or not for any of these audiences.
+    fn of_account(&self, claims: &Claims, audiences: &[String]) -> Result<(User, Vec<String>), String> {
+        let common = claims.audiences(audiences);
+        if common.is_empty() {
+            let (own, wanted) = (&claims.aud, audiences);
+            return Err(format!("token audiences {own:?} is invalid for the target audiences {wanted:?}"));
+        }
+        Ok((claims.user(&self.door.cache().snapshot(), self.door.now())?, common))
+    }
+
+    /// Whose token this is and for which of `audiences` it is good; no audiences: for this server. Errors: why it is not.
+    pub(crate) fn review(&self, token: &str, audiences: &[String]) -> Result<(User, Vec<String>), String> {
+        let own = [ISSUER.to_string()];
+        let audiences = if audiences.is_empty() { &own } else { audiences };
+        let invalid = |why: String| format!("[invalid bearer token, {why}]");
+        if let Some(claims) = self.tokens.read(token) {
+            return self.of_account(&claims, audiences).map_err(invalid);
+        }
+        // Other tokens are meant for this server alone.
+        let user = self.bearer(token).map_err(|error| invalid(error.to_string()))?;
+        match audiences.contains(&own[0]) {
+            true => Ok((user, own.into())),
+            false => Err(invalid("it is not meant for the target audiences".into())),
+        }
+    }
+}
+
+/// As whom the headers ask to act; none if they do not ask. Errors: 400 for what is no text.
+fn impersonated(headers: &HeaderMap) -> Result<Option<User>, Error> {
+    let mut wanted: Option<User> = None;
+    for (name, value) in headers {
+        let Some(part) = name.as_str().strip_prefix("impersonate-") else { continue };
+        let value = value.to_str().map_err(|_| Error::bad_request(format!("header {name}: no text")))?;
+        let user = wanted.get_or_insert_default();
+        match part {
+            "user" => user.name = value.into(),
+            "group" => user.groups.push(value.into()),
+            "uid" => user.uid = value.into(),
+            _ => {
+                let Some(key) = part.strip_prefix("extra-") else { continue };
+                let key = percent_encoding::percent_decode_str(key).decode_utf8_lossy().to_lowercase();
+                match user.extra.iter_mut().find(|(own, _)| *own == key) {
+                    Some((_, values)) => values.push(value.into()),
+                    None => user.extra.push((key, vec![value.into()])),
+                }
+            }
+        }
+    }
+    Ok(wanted)
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -116,8 +186,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::open(crate::store::Sqlite::open(directory.path()).unwrap()).unwrap();
         let sessions = Sessions::default();
-        let authenticator =
-            Authenticator::new("secret", FrontDoor::new(cache, Options::default()), sessions.clone());
+        let tokens = Tokens::open(&directory.path().join("sa.key")).unwrap();
+        let door = FrontDoor::new(cache, Options::default());
+        let authenticator = Authenticator::new("secret", door, sessions.clone(), tokens);
         let ask = |peer: &Peer, headers: &HeaderMap| authenticator.authenticate(peer, headers);
         assert_eq!(ask(&Peer::Unknown, &HeaderMap::new()).unwrap(), User::anonymous());
         assert_eq!(ask(&Peer::Unknown, &headers("Bearer secret")).unwrap(), admin());
@@ -130,11 +201,24 @@ mod tests {
         let session = sessions.begin(&code, Instant::now()).unwrap();
         assert_eq!(ask(&Peer::Unknown, &headers(&format!("Bearer {}", session.token))).unwrap(), ada);
         assert_eq!(ask(&Peer::Unknown, &headers(&format!("Bearer {code}"))).unwrap_err().code(), 401);
-        let acting = HeaderMap::from_iter([(
-            header::HeaderName::from_static("impersonate-user"),
-            "x".parse().unwrap(),
-        )]);
-        assert_eq!(ask(&Peer::Known(admin()), &acting).unwrap_err().code(), 403);
+        let acting = |parts: &[(&'static str, &str)]| -> HeaderMap {
+            let header = |(name, value): &(&'static str, &str)| {
+                (header::HeaderName::from_static(name), value.parse().unwrap())
+            };
+            parts.iter().map(header).collect()
+        };
+        let extra = "impersonate-extra-example.com%2fscope";
+        let as_jane = acting(&[("impersonate-user", "jane"), ("impersonate-group", "dev"), (extra, "x")]);
+        let jane = ask(&Peer::Known(admin()), &as_jane).unwrap();
+        assert_eq!(
+            (jane.name.as_str(), jane.groups.as_slice()),
+            ("jane", &["dev", "system:authenticated"].map(String::from)[..])
+        );
+        assert_eq!(jane.extra, [("example.com/scope".to_string(), vec!["x".to_string()])]);
+        assert_eq!(ask(&Peer::Known(ada.clone()), &as_jane).unwrap_err().code(), 403);
+        assert_eq!(ask(&Peer::Unknown, &as_jane).unwrap_err().code(), 403);
+        let nobody = acting(&[("impersonate-group", "dev")]);
+        assert_eq!(ask(&Peer::Known(admin()), &nobody).unwrap_err().code(), 400);
         assert_eq!(ask(&Peer::Invalid, &HeaderMap::new()).unwrap_err().code(), 401);
         let node = User::new("system:node:n1", &["system:nodes"]);
         assert_eq!(ask(&Peer::Known(node.clone()), &headers("Bearer wrong")).unwrap(), node);

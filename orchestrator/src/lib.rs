@@ -27,7 +27,7 @@ use front_door::{Advertised, FrontDoor};
 use http::listener::{self, Listener, Server};
 use http::{Api, Ground};
 use nodes::Nodes;
-use pki::{Kubeconfig, Leaf, Pki, Signer};
+use pki::{Kubeconfig, Leaf, Pki, Signer, Tokens};
 use registry::Registry;
 use relay::Relay;
 use std::fs;
@@ -97,6 +97,8 @@ impl ControlPlane {
             nodes: nodes.clone(),
             registry: registry.clone(),
             admin_token: identity.admin_token,
+            tokens: identity.tokens,
+            url: config::url(advertised.address),
             address: address.to_string(),
             stop: connections.stopping().clone(),
         });
@@ -187,6 +189,7 @@ impl ControlPlane {
 struct Identities {
     ca_pem: String,
     admin_token: String,
+    tokens: Tokens,
     acceptor: tokio_rustls::TlsAcceptor,
     certificates: pki::ClientCertificates,
     signer: Signer,
@@ -205,8 +208,9 @@ impl Identities {
             Kubeconfig { server: config::url(address), ca_pem: pki.ca_pem(), user: ADMIN, pair: &admin_pair };
         kubeconfig.write(&config.data_dir.join("kubeconfig"))?;
         let admin_token = pki::admin_token(&config.data_dir.join("admin.token"))?;
+        let tokens = Tokens::open(&config.data_dir.join("pki/sa.key"))?;
         let (ca_pem, signer) = (pki.ca_pem().into(), Signer::new(Arc::new(pki)));
-        Ok(Identities { ca_pem, admin_token, acceptor, certificates, signer })
+        Ok(Identities { ca_pem, admin_token, tokens, acceptor, certificates, signer })
     }
 }
 

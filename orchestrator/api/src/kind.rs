@@ -100,6 +100,8 @@ pub struct Kind {
     pub columns: Vec<Column>,
     /// Whether some part of Peapod acts on objects of this kind; creating one of a kind that none acts on gives a warning.
     pub acted_on: bool,
+    /// Whether its objects are kept. One of a kind that is not is a question: it is created, and answered, and that is all.
+    pub stored: bool,
 }
 
 impl Kind {
@@ -144,6 +146,7 @@ impl Kind {
             fields: Vec::new(),
             columns: Vec::new(),
             acted_on: false,
+            stored: true,
         })
     }
 

@@ -1,5 +1,6 @@
 //! From a body to an object of the kind that the path names.
 
+use super::FrontDoor;
 use super::request::{Body, FieldValidation, MediaType, Target, WriteOptions};
 use peapod_api::error::Reason;
 use peapod_api::{Error, FieldError, Kind};
@@ -181,6 +182,19 @@ pub(super) fn other(
     let (mut object, warnings) = decode::object(ty, api_version, kind, decoded, validation)?;
     normalize(ty, &mut object);
     Ok((object, warnings))
+}
+
+impl FrontDoor {
+    /// Decodes a body that is not to be stored. Returns the warnings besides. Errors: 400, 415, 422.
+    pub(crate) fn read(
+        &self,
+        api_version: &str,
+        kind: &str,
+        body: &Body,
+        validation: FieldValidation,
+    ) -> Result<(Value, Vec<String>), Error> {
+        other(api_version, kind, read(body)?, validation)
+    }
 }
 
 /// Reads delete options from a body, which may be empty.

@@ -11,7 +11,8 @@ use std::fmt::Write;
 /// The Kubernetes minor version whose API is served.
 const KUBERNETES_VERSION: &str = "v1.36.0";
 /// What `/` lists.
-pub(super) const PATHS: [&str; 12] = [
+pub(super) const PATHS: [&str; 14] = [
+    "/.well-known/openid-configuration",
     "/api",
     "/api/v1",
     "/apis",
@@ -20,6 +21,7 @@ pub(super) const PATHS: [&str; 12] = [
     "/metrics",
     "/openapi/v2",
     "/openapi/v3",
+    "/openid/v1/jwks",
     "/readyz",
     "/ui/",
     "/v2/",

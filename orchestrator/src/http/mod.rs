@@ -13,6 +13,7 @@ mod path;
 pub(crate) mod query;
 mod read;
 mod resource;
+mod review;
 mod session;
 mod ui;
 mod watch;
@@ -23,6 +24,7 @@ use crate::cache::Cache;
 use crate::front_door::FrontDoor;
 use crate::metrics::{Metrics, Reading};
 use crate::nodes::Nodes;
+use crate::pki::Tokens;
 use crate::registry::{Asked, Registry};
 use crate::sessions::Sessions;
 use answer::Answer;
@@ -70,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) authenticator: Authenticator,
     pub(crate) sessions: Sessions,
+    pub(crate) tokens: Tokens,
     pub(crate) ui: Ui,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
@@ -78,6 +81,7 @@ pub(crate) struct Inner {
     /// Ends watches and logs.
     pub(crate) stop: CancellationToken,
     in_flight: Semaphore,
+    url: String,
 }
 
 /// What the API stands on.
@@ -87,6 +91,9 @@ pub(crate) struct Ground {
     pub(crate) nodes: Nodes,
     pub(crate) registry: Registry,
     pub(crate) admin_token: String,
+    pub(crate) tokens: Tokens,
+    /// Where nodes and pods reach the server: `https://10.0.0.1:6443`.
+    pub(crate) url: String,
     /// `127.0.0.1:6443`
     pub(crate) address: String,
     pub(crate) stop: CancellationToken,
@@ -148,7 +155,12 @@ pub(crate) async fn read_body(mut body: Body, limit_bytes: usize) -> Result<Byte
 impl Api {
     pub(crate) fn new(ground: Ground) -> Api {
         let sessions = Sessions::default();
-        let authenticator = Authenticator::new(&ground.admin_token, ground.door.clone(), sessions.clone());
+        let authenticator = Authenticator::new(
+            &ground.admin_token,
+            ground.door.clone(),
+            sessions.clone(),
+            ground.tokens.clone(),
+        );
         Api(Arc::new(Inner {
             cache: ground.cache,
             door: ground.door,
@@ -156,6 +168,8 @@ impl Api {
             registry: ground.registry,
             authenticator,
             sessions,
+            tokens: ground.tokens,
+            url: ground.url,
             ui: Ui::default(),
             discovery: Discovery::new(&ground.address),
             openapi: OpenApi::default(),
@@ -236,6 +250,11 @@ impl Api {
         let path = if request.path == "/" { "/" } else { request.path.trim_end_matches('/') };
         match path {
             "/" => Ok(answer::json(&serde_json::json!({ "paths": health::PATHS }))),
+            "/.well-known/openid-configuration" => Ok(answer::json(&self.0.tokens.discovery(&self.0.url))),
+            "/openid/v1/jwks" => {
+                let keys = self.0.tokens.jwks().to_string();
+                Ok(answer::whole(http::StatusCode::OK, "application/jwk-set+json", keys))
+            }
             "/version" => Ok(answer::json(&health::version())),
             "/metrics" => Ok(answer::text(self.0.metrics.text(&self.reading()))),
             _ if path.starts_with("/openapi/") => self.0.openapi.answer(path, &request.headers).await,

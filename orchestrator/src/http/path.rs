@@ -1,5 +1,6 @@
 //! What a URL path asks for. Pure.
 
+use peapod_core::auth::Attributes;
 use percent_encoding::percent_decode_str;
 
 /// A path below `/api/VERSION` or `/apis/GROUP/VERSION`.
@@ -24,6 +25,19 @@ pub(crate) struct ResourcePath {
 const NAMESPACE_SUBRESOURCES: [&str; 2] = ["status", "finalize"];
 
 impl ResourcePath {
+    /// `verb` on what the path names, whether it is served or not.
+    pub(crate) fn attributes<'a>(&'a self, verb: &'a str) -> Attributes<'a> {
+        Attributes {
+            verb,
+            group: &self.group,
+            resource: &self.resource,
+            subresource: &self.subresource,
+            namespace: &self.namespace,
+            name: &self.name,
+            fields: None,
+        }
+    }
+
     /// Reads a path; none if it names no resource. Segments are percent-decoded one by one.
     pub(crate) fn parse(path: &str) -> Option<ResourcePath> {
         let segments = path.trim_matches('/').split('/').map(decode).collect::<Option<Vec<_>>>()?;

@@ -110,7 +110,11 @@ pub(super) async fn answer(
         // The old form of a watch on one object.
         request.query.push("fieldSelector", format!("metadata.name={}", std::mem::take(&mut path.name)));
     }
-    let target = Target::of(api.cache.snapshot().kinds(), &path)?;
+    let snapshot = api.cache.snapshot();
+    let target = Target::of(snapshot.kinds(), &path).or_else(|error| {
+        // What there is, is told only to who might see it.
+        auth::authorize(&snapshot, user, &path.attributes(verb)).and(Err(error))
+    })?;
     match verb {
         "get" | "list" | "watch" => reads(api, user, verb, &target, &request).await,
         _ => write::answer(api, user, verb, &target, request).await,
@@ -127,6 +131,9 @@ async fn reads(
     let fields = FieldSelector::parse(request.query.text("fieldSelector"), &target.kind.fields)?;
     let asked = Attributes::new(verb, &target.kind, target.namespace, target.name);
     auth::authorize(&api.cache.snapshot(), user, &asked.part(target.subresource).narrowed(&fields))?;
+    if !target.kind.stored {
+        return Err(method_not_allowed());
+    }
     match target.subresource {
         Some(Subresource::Log) => return log(api, target, request).await,
         Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => {

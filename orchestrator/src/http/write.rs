@@ -5,7 +5,7 @@ use super::encode::Form;
 use super::query::{Query, Selection};
 use super::read::form;
 use super::resource::{Target, method_not_allowed};
-use super::{BODY_LIMIT_BYTES, Inner, Request, read_body};
+use super::{BODY_LIMIT_BYTES, Inner, Request, read_body, review};
 use crate::front_door::{
     self, Body, DeleteOptions, FieldValidation, MediaType, PatchType, Shown, WriteOptions, Written,
 };
@@ -32,6 +32,12 @@ pub(super) async fn answer(
     let (to, door, query) = (target.to_front_door(), &api.door, request.query);
     let bytes = read_body(request.body, BODY_LIMIT_BYTES).await?;
     let written = match verb {
+        "create" if !target.kind.stored => {
+            review::answer(api, user, target, &object_body(&content_type, bytes)?, options.field_validation)?
+        }
+        "create" if target.subresource == Some(Subresource::Token) => {
+            review::token(api, user, target, &object_body(&content_type, bytes)?, options.field_validation)?
+        }
         "create" => door.create(user, to, object_body(&content_type, bytes)?, options).await?,
         "update" => door.update(user, to, object_body(&content_type, bytes)?, options).await?,
         "patch" => {
@@ -66,11 +72,12 @@ fn check_method(verb: &str, target: &Target<'_>) -> Result<(), Error> {
         Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => verb == "create",
         Some(Subresource::Log) => false,
     };
+    let answered = !target.kind.stored && verb != "create";
     // Namespaces go one by one.
     let singly =
         verb == "deletecollection" && target.kind.group.is_empty() && target.kind.kind == "Namespace";
     let placed = !target.kind.namespaced() || !target.namespace.is_empty();
-    if allowed && placed && !singly { Ok(()) } else { Err(method_not_allowed()) }
+    if allowed && placed && !singly && !answered { Ok(()) } else { Err(method_not_allowed()) }
 }
 
 fn object_body(content_type: &str, bytes: bytes::Bytes) -> Result<Body, Error> {

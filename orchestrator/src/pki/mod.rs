@@ -4,11 +4,13 @@ mod kubeconfig;
 mod leaf;
 mod signer;
 mod tls;
+mod tokens;
 
 pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use leaf::{Leaf, Pair};
 pub(crate) use signer::Signer;
 pub(crate) use tls::{ClientCertificates, NODE_PROTOCOL, acceptor};
+pub(crate) use tokens::Tokens;
 
 use crate::files::{self, PRIVATE, PUBLIC};
 use anyhow::{Context, bail};

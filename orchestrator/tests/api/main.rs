@@ -4,6 +4,8 @@
 mod client;
 mod kubectl;
 mod reads;
+mod rights;
+mod tokens;
 mod watches;
 
 use client::{Client, World};

@@ -125,6 +125,7 @@ pub(super) fn rows() -> Vec<Kind> {
         },
         Kind {
             short_names: texts!("sa"),
+            subresources: vec![Subresource::Token],
             columns: vec![NAME, col("Secrets", Cell::Computed("serviceaccount.secrets")), AGE],
             ..row("", "ServiceAccount", "serviceaccounts", "serviceaccount")
         },

@@ -10,6 +10,7 @@ mod cluster;
 mod core;
 mod network;
 mod rbac;
+mod review;
 mod storage;
 
 use crate::kind::{Cell, Column, Kind, Scope, Subresource};
@@ -60,6 +61,7 @@ fn row(group: &'static str, kind: &'static str, plural: &'static str, singular: 
         fields: Vec::new(),
         columns: vec![NAME, AGE],
         acted_on: true,
+        stored: true,
     }
 }
 
@@ -72,6 +74,7 @@ pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
         cluster::rows(),
         network::rows(),
         rbac::rows(),
+        review::rows(),
         storage::rows(),
         admission::rows(),
     ];

@@ -62,6 +62,7 @@ fn kind(spec: &Value, names: &Value, version: &Value) -> Kind {
         fields: fields(version),
         columns: columns(),
         acted_on: true,
+        stored: true,
     }
 }
 

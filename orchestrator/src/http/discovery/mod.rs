@@ -115,8 +115,11 @@ fn kinds_of<'a>(group: &'a str, version: &'a str) -> impl Iterator<Item = &'stat
     KINDS.iter().filter(move |kind| kind.group == group && kind.version == version)
 }
 
-/// A namespace goes with what is in it: there is no deleting of all of them.
+/// Questions are only created; a namespace goes with what is in it: there is no deleting of all of them.
 fn verbs(kind: &Kind) -> Vec<&'static str> {
+    if !kind.stored {
+        return vec!["create"];
+    }
     let is_namespace = kind.group.is_empty() && kind.kind == "Namespace";
     VERBS.into_iter().filter(|verb| !(is_namespace && *verb == "deletecollection")).collect()
 }

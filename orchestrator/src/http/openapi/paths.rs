@@ -13,6 +13,9 @@ pub(super) fn root(kind: &Kind) -> String {
 pub(super) fn of(kind: &Kind) -> Vec<(String, Value)> {
     let place = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
     let collection = format!("/{}{place}/{}", root(kind), kind.plural);
+    if !kind.stored {
+        return vec![(collection, path(kind, &[("post", "post")], false))];
+    }
     let item = format!("{collection}/{{name}}");
     let mut paths = vec![
         (collection, path(kind, &[("get", "list"), ("post", "post"), ("delete", "deletecollection")], false)),
