@@ -1,5 +1,6 @@
 //! What a row of the kinds table holds.
 
+use crate::jsonpath::JsonPath;
 use std::borrow::Cow;
 
 type Text = Cow<'static, str>;
@@ -56,6 +57,8 @@ pub enum Cell {
     Age,
     /// The value at a dotted path; absent gives an empty cell.
     Path(Text),
+    /// The first value that a JSONPath leads to; absent gives an empty cell.
+    JsonPath(JsonPath),
     /// Made by the function that `peapod_core::table` registers under this name.
     Computed(&'static str),
 }
@@ -102,6 +105,8 @@ pub struct Kind {
     pub acted_on: bool,
     /// Whether its objects are kept. One of a kind that is not is a question: it is created, and answered, and that is all.
     pub stored: bool,
+    /// Whether a custom resource definition makes it.
+    pub custom: bool,
 }
 
 impl Kind {
@@ -147,6 +152,7 @@ impl Kind {
             columns: Vec::new(),
             acted_on: false,
             stored: true,
+            custom: true,
         })
     }
 

@@ -4,6 +4,7 @@
 
 pub mod error;
 pub mod field;
+pub mod jsonpath;
 pub mod kind;
 pub mod kinds;
 pub mod meta;
@@ -15,6 +16,7 @@ pub mod selector;
 
 pub use error::Error;
 pub use field::FieldError;
+pub use jsonpath::JsonPath;
 pub use kind::{Kind, Scope, Subresource};
 pub use object::{Draft, Header, Key, Object, Owner};
 pub use quantity::Quantity;

@@ -280,6 +280,11 @@ impl Object {
         Object { key: self.key.clone(), revision, header: self.header.clone(), json }
     }
 
+    /// The same object with the header that `kind` extracts.
+    pub fn with_header_of(&self, kind: &Kind) -> Object {
+        Object { header: Header::extract(kind, &self.value()), ..self.clone() }
+    }
+
     fn after_revision(&self) -> &[u8] {
         &self.json[HEAD.len() + version_field(self.revision).len()..]
     }

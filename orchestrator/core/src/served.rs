@@ -1,9 +1,14 @@
 //! The kinds that are served: the rows of the table and those that custom resource definitions make. The set is a value
 //! that the snapshot carries; it is made anew only when a definition changes.
 
-use crate::custom::{Custom, Definition};
+use crate::custom::{self, Custom, Definition};
+use crate::schema::decode::{Decoded, FieldValidation};
+use crate::schema::normalize::normalize;
 use crate::schema::{self, Type};
+use crate::validation::Errors;
 use peapod_api::{Error, Kind, Object, kinds};
+use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -47,6 +52,48 @@ impl Served {
                 .ok_or_else(|| Error::internal(format!("no schema for {}", kind.resource()))),
             Served::Custom(custom) => Ok(custom.ty()),
         }
+    }
+
+    /// Checks a body against the kind, as [`schema::decode::object`] does. Errors: 400.
+    pub fn decode(
+        &self,
+        decoded: Decoded,
+        validation: FieldValidation,
+    ) -> Result<(Value, Vec<String>), Error> {
+        match self {
+            Served::Row(kind) => {
+                schema::decode::object(self.ty()?, &kind.api_version(), &kind.kind, decoded, validation)
+            }
+            Served::Custom(custom) => custom.decode(decoded, validation),
+        }
+    }
+
+    /// Brings an object into the one form in which it is compared. Errors: 500 without a schema.
+    pub fn normalize(&self, object: &mut Value) -> Result<(), Error> {
+        match self {
+            Served::Row(_) => normalize(self.ty()?, object),
+            Served::Custom(custom) => custom.normalize(object),
+        }
+        Ok(())
+    }
+
+    /// Brings an object into the form in which it is stored, defaults filled in. Errors: 500 without a schema.
+    pub fn complete(&self, object: &mut Value) -> Result<(), Error> {
+        self.normalize(object)?;
+        match self {
+            Served::Row(kind) => schema::apply_defaults(&kind.kind, &kind.api_version(), object),
+            Served::Custom(custom) => custom.default(object),
+        }
+        Ok(())
+    }
+
+    /// What the schema has against a complete object.
+    pub(crate) fn validate(&self, object: &Value, errors: &mut Errors) -> Result<(), Error> {
+        match self {
+            Served::Row(_) => errors.extend(schema::validate::validate(self.ty()?, object)),
+            Served::Custom(custom) => custom.validate(object, errors),
+        }
+        Ok(())
     }
 
     /// The custom resource behind it, if it is one.
@@ -98,12 +145,33 @@ impl Kinds {
         kinds::KINDS.iter().map(Served::Row).chain(self.custom())
     }
 
-    /// Every resource once, as it is stored.
+    /// Every resource that is stored, once.
     pub fn resources(&self) -> impl Iterator<Item = Served> {
         let mut seen = std::collections::BTreeSet::new();
-        let rows = kinds::KINDS.iter().filter(move |kind| seen.insert(kind.resource())).map(Served::Row);
+        let rows = kinds::KINDS.iter().filter(move |kind| kind.stored && seen.insert(kind.resource()));
         let stored = self.definitions.values().filter_map(|definition| definition.stored());
-        rows.chain(stored.cloned().map(Served::Custom))
+        rows.map(Served::Row).chain(stored.cloned().map(Served::Custom))
+    }
+
+    /// The groups, the core one left out, with their versions: those of the table, then others by name. The versions of
+    /// each are in the order in which clients prefer them.
+    pub fn groups(&self) -> Vec<(String, Vec<String>)> {
+        let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+        for kind in self.iter().filter(|kind| !kind.group.is_empty()) {
+            let version = kind.version.to_string();
+            match groups.iter_mut().find(|(group, _)| *group == kind.group) {
+                Some((_, versions)) if versions.contains(&version) => {}
+                Some((_, versions)) => versions.push(version),
+                None => groups.push((kind.group.to_string(), vec![version])),
+            }
+        }
+        let of_table =
+            groups.partition_point(|(group, _)| kinds::KINDS.iter().any(|row| row.group == *group));
+        groups[of_table..].sort();
+        for (_, versions) in &mut groups[of_table..] {
+            versions.sort_by_key(|version| Reverse(custom::priority(version)));
+        }
+        groups
     }
 
     /// The versions of custom resources that are served.

@@ -180,6 +180,19 @@ impl Snapshot {
             && let Some(kinds) = self.kinds.changed(change.key.name(), change.after.as_deref())
         {
             self.kinds = Arc::new(kinds);
+            self.read_headers_again(change.key.name());
+        }
+    }
+
+    /// The definition of a custom resource may select other fields than it did when its objects were written.
+    fn read_headers_again(&mut self, resource: &str) {
+        let Some(kind) = self.kinds.of_resource(resource) else { return };
+        let is_other = |object: &&Arc<Object>| {
+            !object.header.fields.iter().map(|(name, _)| &**name).eq(kind.fields.iter().map(|f| &**f))
+        };
+        let others: Vec<Arc<Object>> = self.list(resource, None).filter(is_other).cloned().collect();
+        for object in others {
+            self.objects.insert(object.key.clone(), Arc::new(object.with_header_of(&kind)));
         }
     }
 

@@ -6,6 +6,7 @@ mod autoscaler;
 mod batch;
 mod cells;
 mod certificate;
+mod custom;
 mod ingress;
 mod network;
 mod node;
@@ -164,6 +165,7 @@ fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
         Cell::Name => object["metadata"]["name"].clone(),
         Cell::Age => age::since(meta::text(object, "metadata.creationTimestamp"), now).into(),
         Cell::Path(path) => at_path(column, object, path),
+        Cell::JsonPath(path) => custom::cell(&column.type_, path.find(object).first().copied(), now),
         Cell::Computed(name) => cells::computed(name, object, now).unwrap_or_default(),
     }
 }

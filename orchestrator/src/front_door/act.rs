@@ -2,7 +2,7 @@
 
 use super::commit::Failure;
 use super::prepare::{self, Moment, Step};
-use super::{FrontDoor, MAX_ATTEMPTS, decode, pod};
+use super::{FrontDoor, MAX_ATTEMPTS, pod};
 use crate::cache::Guard;
 use jiff::Timestamp;
 use peapod_api::error::Reason;
@@ -127,7 +127,7 @@ impl Plan<'_> {
             Error::internal(format!("an action creates a {} that is not served", text("kind")))
         })?;
         let mut object = object.clone();
-        decode::complete(&kind, &mut object)?;
+        kind.complete(&mut object)?;
         let api_version = kind.api_version();
         let operation = self.operation(&api_version, "");
         let step = prepare::create(&self.moment, &kind, object, Some(&operation))?;
@@ -165,7 +165,7 @@ impl Plan<'_> {
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("resourceVersion");
         }
-        decode::complete(&kind, &mut object)?;
+        kind.complete(&mut object)?;
         let api_version = kind.api_version();
         let part = if endpoint == Endpoint::Status { "status" } else { "" };
         let operation = self.operation(&api_version, part);

@@ -1,8 +1,8 @@
 //! What every cluster has before its first user comes: namespaces, the Service of the API itself, fresh node Leases.
 
+use super::FrontDoor;
 use super::commit::Failure;
 use super::prepare::{self, Step};
-use super::{FrontDoor, decode};
 use peapod_api::error::Reason;
 use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
@@ -147,7 +147,7 @@ impl FrontDoor {
             Some(before) => merged(&before.value(), object),
             None => object.clone(),
         };
-        decode::complete(&kind, &mut next)?;
+        kind.complete(&mut next)?;
         let Some(before) = snapshot.get(&key) else {
             return prepare::create(&moment, &kind, next, Some(&operation)).map(Some);
         };

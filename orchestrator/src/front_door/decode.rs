@@ -87,8 +87,7 @@ pub(super) fn applied(
 ) -> Result<(Value, Vec<String>), Error> {
     let (kind, api_version) = (&target.kind, target.kind.api_version());
     identify(&mut decoded.value, &api_version, &kind.kind)?;
-    let ty = kind.ty()?;
-    let (mut config, warnings) = decode::object(ty, &api_version, &kind.kind, decoded, validation)?;
+    let (mut config, warnings) = kind.decode(decoded, validation)?;
     place(kind, &target.namespace, &target.name, &mut config)?;
     Ok((config, warnings))
 }
@@ -103,9 +102,8 @@ fn typed(
 ) -> Result<(Value, Vec<String>), Error> {
     let api_version = kind.api_version();
     identify(&mut decoded.value, &api_version, &kind.kind)?;
-    let ty = kind.ty()?;
-    let (mut object, warnings) = decode::object(ty, &api_version, &kind.kind, decoded, validation)?;
-    normalize(ty, &mut object);
+    let (mut object, warnings) = kind.decode(decoded, validation)?;
+    kind.normalize(&mut object)?;
     place(kind, namespace, name, &mut object)?;
     Ok((object, warnings))
 }
@@ -160,13 +158,6 @@ fn place(kind: &Kind, namespace: &str, name: &str, object: &mut Value) -> Result
     } else if own_namespace.is_empty() {
         metadata.remove("namespace");
     }
-    Ok(())
-}
-
-/// Fills in the defaults of a decoded object and brings it into the form in which it is stored.
-pub(super) fn complete(kind: &Served, object: &mut Value) -> Result<(), Error> {
-    normalize(kind.ty()?, object);
-    schema::apply_defaults(&kind.kind, &kind.api_version(), object);
     Ok(())
 }
 

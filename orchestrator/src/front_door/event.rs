@@ -1,8 +1,8 @@
 //! Events: what happened, told to people. Repetitions within an hour are counted in one object.
 
+use super::FrontDoor;
 use super::commit::Failure;
 use super::prepare::{self, Step};
-use super::{FrontDoor, decode};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use peapod_api::{Error, Key, Object, kinds, meta};
@@ -78,7 +78,7 @@ impl FrontDoor {
         let key = key(occurrence, subject);
         let Some(known) = snapshot.get(&key) else {
             let mut event = first(&key, occurrence, subject, snapshot.kinds(), now);
-            decode::complete(&kind, &mut event)?;
+            kind.complete(&mut event)?;
             return prepare::create(&moment, &kind, event, None);
         };
         let mut event = known.value();

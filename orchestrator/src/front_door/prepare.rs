@@ -4,7 +4,6 @@ use super::request::Target;
 use peapod_api::{Error, Key, Kind, Object};
 use peapod_core::admission::{self, Ranges};
 use peapod_core::patch::{Operation, managed_fields};
-use peapod_core::schema::normalize::normalize;
 use peapod_core::served::Served;
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::{self, Endpoint, Stamp, deletion};
@@ -48,7 +47,7 @@ pub(super) fn create(
     let ty = kind.ty()?;
     strategy::prepare_create(kind, &mut object, &moment.stamp);
     admission::admit_create(moment.snapshot, kind, &mut object, moment.ranges, &moment.stamp)?;
-    normalize(ty, &mut object);
+    kind.normalize(&mut object)?;
     if let Some(operation) = operation {
         managed_fields::update(ty, None, &mut object, operation);
     }
@@ -77,7 +76,7 @@ pub(super) fn update(
     same_object(kind, before, &object)?;
     strategy::prepare_update(kind, endpoint, &mut object, &old);
     admission::admit_update(moment.snapshot, kind, endpoint, &mut object, moment.ranges, &moment.stamp)?;
-    normalize(ty, &mut object);
+    kind.normalize(&mut object)?;
     object["metadata"]["resourceVersion"] = before.revision.to_string().into();
     if let Some(operation) = operation {
         managed_fields::update(ty, Some(&old), &mut object, operation);

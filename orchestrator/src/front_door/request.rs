@@ -53,10 +53,11 @@ impl MediaType {
             "" | "application/json" => Ok(MediaType::Json),
             "application/yaml" => Ok(MediaType::Yaml),
             "application/vnd.kubernetes.protobuf" => Ok(MediaType::Protobuf),
-            _ => {
-                let known = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
-                Err(unsupported(known))
-            }
+            _ => Err(unsupported(&[
+                "application/json",
+                "application/yaml",
+                "application/vnd.kubernetes.protobuf",
+            ])),
         }
     }
 }
@@ -65,7 +66,15 @@ fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-fn unsupported(known: &str) -> Error {
+/// The bodies that custom resources take.
+pub(super) const CUSTOM_BODIES: [&str; 2] = ["application/json", "application/yaml"];
+/// The patches that custom resources take: no schema says how their lists merge strategically.
+pub(super) const CUSTOM_PATCHES: [&str; 3] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+
+/// 415.
+pub(super) fn unsupported(known: &[&str]) -> Error {
+    let known = known.join(", ");
     let why =
         format!("the body of the request was in an unknown format - accepted media types include: {known}");
     Error::new(Reason::UnsupportedMediaType, why)
@@ -101,10 +110,12 @@ impl PatchType {
             "application/merge-patch+json" => Ok(PatchType::Merge),
             "application/strategic-merge-patch+json" => Ok(PatchType::Strategic),
             "application/apply-patch+yaml" => Ok(PatchType::Apply),
-            _ => Err(unsupported(
-                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml, \
-                 application/strategic-merge-patch+json",
-            )),
+            _ => Err(unsupported(&[
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/apply-patch+yaml",
+                "application/strategic-merge-patch+json",
+            ])),
         }
     }
 }

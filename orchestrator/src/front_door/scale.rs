@@ -9,7 +9,7 @@ use peapod_core::auth::User;
 use peapod_core::patch::{self, Operation};
 use peapod_core::schema::decode::Decoded;
 use peapod_core::strategy::Endpoint;
-use peapod_core::strategy::scale::scale_of;
+use peapod_core::strategy::scale::{nested, replicas_path, scale_of};
 use serde_json::{Value, json};
 
 const API_VERSION: &str = "autoscaling/v1";
@@ -17,7 +17,8 @@ const API_VERSION: &str = "autoscaling/v1";
 impl FrontDoor {
     /// GET of a Scale. Errors: 404.
     pub fn scale(&self, target: &Target) -> Result<Value, Error> {
-        Ok(scale_of(&existing(&self.cache().snapshot(), target)?.value()))
+        let object = target.kind.shown(&existing(&self.cache().snapshot(), target)?);
+        Ok(scale_of(&target.kind, &object.value()))
     }
 
     pub(super) async fn update_scale(
@@ -47,7 +48,7 @@ impl FrontDoor {
         let patch = decode::read(&body)?.value;
         let ty = decode::type_of(API_VERSION, "Scale")?;
         let change = |object: &Object| {
-            let mut old = scale_of(&object.value());
+            let mut old = scale_of(&target.kind, &object.value());
             if let Some(metadata) = old["metadata"].as_object_mut() {
                 metadata.remove("resourceVersion");
             }
@@ -73,11 +74,13 @@ impl FrontDoor {
     ) -> Result<Written, Error> {
         let decoded = decode::applied_body(&body, &options)?;
         let (scale, warnings) = decode::other(API_VERSION, "Scale", decoded, options.field_validation)?;
-        replicas_of(&target, &scale)?;
+        let replicas = replicas_of(&target, &scale)?;
         let (kind, api_version) = (&target.kind, target.kind.api_version());
         let ty = kind.ty()?;
-        let mut config = json!({"apiVersion": api_version, "kind": kind.kind,
-            "metadata": {"name": target.name}, "spec": {"replicas": scale["spec"]["replicas"]}});
+        let mut config = nested(&replicas_path(kind), replicas);
+        config["apiVersion"] = api_version.as_str().into();
+        config["kind"] = (*kind.kind).into();
+        config["metadata"] = json!({"name": target.name});
         if let Some(version) = scale["metadata"]["resourceVersion"].as_str() {
             config["metadata"]["resourceVersion"] = version.into();
         }
@@ -91,7 +94,7 @@ impl FrontDoor {
         let change = |object: &Object| {
             let mut object =
                 patch::apply::apply(ty, Some(&object.value()), &config, &operation, options.force)?;
-            decode::complete(kind, &mut object)?;
+            kind.complete(&mut object)?;
             Ok(Made { object, warnings: warnings.clone(), recorded: true })
         };
         self.set_scale(user, &target, &options, change).await
@@ -106,7 +109,8 @@ impl FrontDoor {
     ) -> Result<Written, Error> {
         let target = Target { subresource: Some(Subresource::Scale), ..target.clone() };
         let written = self.change(user, &target, Endpoint::Main, options, change).await?;
-        Ok(Written { shown: Shown::Value(scale_of(&written.shown.value())), ..written })
+        let shown = Shown::Value(scale_of(&target.kind, &written.shown.value()));
+        Ok(Written { shown, ..written })
     }
 }
 
@@ -114,7 +118,7 @@ impl FrontDoor {
 fn scaled(target: &Target, object: &Object, scale: &Value, warnings: Vec<String>) -> Result<Made, Error> {
     let replicas = replicas_of(target, scale)?;
     let mut object = object.value();
-    object["spec"]["replicas"] = replicas.into();
+    object = patch::merge::apply(&object, &nested(&replicas_path(&target.kind), replicas))?;
     for field in ["resourceVersion", "uid"] {
         object["metadata"][field] = scale["metadata"][field].clone();
     }

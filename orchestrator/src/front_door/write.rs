@@ -3,7 +3,10 @@
 use super::commit::Failure;
 use super::decode;
 use super::prepare::{self, Moment};
-use super::request::{Body, FieldValidation, PatchType, Shown, Target, WriteOptions, Written};
+use super::request::{
+    Body, CUSTOM_BODIES, CUSTOM_PATCHES, FieldValidation, MediaType, PatchType, Shown, Target, WriteOptions,
+    Written, unsupported,
+};
 use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
 use peapod_api::error::Reason;
 use peapod_api::{Error, FieldError, Object, Subresource};
@@ -40,7 +43,7 @@ impl FrontDoor {
             Some(_) => return Err(prepare::method_not_allowed()),
         }
         self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
-        let decoded = decode::read(&body)?;
+        let decoded = read(&target, &body)?;
         let (mut object, warnings) = decode::object(&target, decoded, options.field_validation)?;
         if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
             return Err(Error::bad_request("resourceVersion should not be set on objects to be created"));
@@ -49,7 +52,7 @@ impl FrontDoor {
         let named = Target { name: name.into(), ..target.clone() };
         self.admit_user(&self.cache().snapshot(), user, "create", &named)?;
         stamp_requester(&target.kind, &mut object, user);
-        decode::complete(&target.kind, &mut object)?;
+        target.kind.complete(&mut object)?;
         let mut written = self.insert(user, &target.kind, object, &options).await?;
         written.warnings.splice(0..0, warnings);
         Ok(written)
@@ -106,9 +109,9 @@ impl FrontDoor {
             return self.update_scale(user, target, body, options).await;
         }
         let endpoint = prepare::endpoint(&target)?;
-        let decoded = decode::read(&body)?;
+        let decoded = read(&target, &body)?;
         let (mut object, warnings) = decode::object(&target, decoded, options.field_validation)?;
-        decode::complete(&target.kind, &mut object)?;
+        target.kind.complete(&mut object)?;
         let change =
             |_: &Object| Ok(Made { object: object.clone(), warnings: warnings.clone(), recorded: false });
         self.change(user, &target, endpoint, &options, change).await
@@ -128,6 +131,9 @@ impl FrontDoor {
         if options.force && patch_type != PatchType::Apply {
             let why = "may not be specified for non-apply patch";
             return Err(decode::bad_option(FieldError::forbidden("force", why)));
+        }
+        if patch_type == PatchType::Strategic && target.kind.custom {
+            return Err(unsupported(&CUSTOM_PATCHES));
         }
         if target.subresource == Some(Subresource::Scale) {
             return self.patch_scale(user, target, patch_type, body, options).await;
@@ -163,7 +169,7 @@ impl FrontDoor {
                     let live = before.value();
                     let mut object =
                         patch::apply::apply(ty, Some(&live), &config, &operation, options.force)?;
-                    decode::complete(&target.kind, &mut object)?;
+                    target.kind.complete(&mut object)?;
                     Ok(Made { object, warnings: warnings.clone(), recorded: true })
                 };
                 return self.change(user, target, endpoint, &options, change).await;
@@ -198,7 +204,7 @@ impl FrontDoor {
         }
         let mut object = patch::apply::apply(ty, None, config, &operation, options.force)?;
         stamp_requester(&target.kind, &mut object, user);
-        decode::complete(&target.kind, &mut object)?;
+        target.kind.complete(&mut object)?;
         let step = match prepare::create(&moment, &target.kind, object, None) {
             Err(error) if error.reason() == Reason::AlreadyExists => return Ok(None),
             other => other?,
@@ -270,6 +276,14 @@ impl FrontDoor {
     }
 }
 
+/// Reads a body. Errors: 415 for a custom resource in protobuf, which has no such form.
+fn read(target: &Target, body: &Body) -> Result<Decoded, Error> {
+    if body.media_type == MediaType::Protobuf && target.kind.custom {
+        return Err(unsupported(&CUSTOM_BODIES));
+    }
+    decode::read(body)
+}
+
 fn only(objects: Vec<Option<Arc<Object>>>) -> Result<Shown, Error> {
     let object = objects.into_iter().next().flatten();
     object.map(Shown::Object).ok_or_else(|| Error::internal("the store lost a committed object"))
@@ -307,6 +321,6 @@ fn patched(
         new["metadata"]["resourceVersion"] = Value::Null;
     }
     let (mut object, warnings) = decode::object(target, Decoded::from(new), validation)?;
-    decode::complete(&target.kind, &mut object)?;
+    target.kind.complete(&mut object)?;
     Ok(Made { object, warnings, recorded: false })
 }

@@ -257,10 +257,12 @@ impl Api {
             }
             "/version" => Ok(answer::json(&health::version())),
             "/metrics" => Ok(answer::text(self.0.metrics.text(&self.reading()))),
-            _ if path.starts_with("/openapi/") => self.0.openapi.answer(path, &request.headers).await,
+            _ if path.starts_with("/openapi/") => {
+                self.0.openapi.answer(self.0.cache.snapshot().kinds(), path, &request.headers).await
+            }
             _ if health::is_check(path) => Ok(health::check(&self.0, path, &request.query)),
             _ => {
-                let found = self.0.discovery.answer(path, &request.headers);
+                let found = self.0.discovery.answer(self.0.cache.snapshot().kinds(), path, &request.headers);
                 found.unwrap_or_else(|| Err(Error::no_such_path()))
             }
         }

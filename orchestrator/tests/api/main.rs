@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests: what is missing fails the test
 
 mod client;
+mod custom;
 mod kubectl;
 mod reads;
 mod rights;

@@ -9,6 +9,19 @@ pub(super) fn rows() -> Vec<Kind> {
     vec![
         Kind {
             scope: Scope::Cluster,
+            short_names: texts!("crd", "crds"),
+            categories: texts!("api-extensions"),
+            subresources: vec![Subresource::Status],
+            columns: vec![NAME, typed("Created At", "date", path("metadata.creationTimestamp"))],
+            ..row(
+                "apiextensions.k8s.io",
+                "CustomResourceDefinition",
+                "customresourcedefinitions",
+                "customresourcedefinition",
+            )
+        },
+        Kind {
+            scope: Scope::Cluster,
             categories: texts!("api-extensions"),
             columns: vec![
                 NAME,

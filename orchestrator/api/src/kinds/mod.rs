@@ -62,6 +62,7 @@ fn row(group: &'static str, kind: &'static str, plural: &'static str, singular: 
         columns: vec![NAME, AGE],
         acted_on: true,
         stored: true,
+        custom: false,
     }
 }
 

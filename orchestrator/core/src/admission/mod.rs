@@ -6,6 +6,7 @@ mod node;
 mod pod;
 pub mod service;
 
+use crate::custom;
 use crate::snapshot::Snapshot;
 use crate::strategy::{Endpoint, Stamp};
 use peapod_api::{Error, Kind};
@@ -27,6 +28,7 @@ pub fn admit_create(
     stamp: &Stamp,
 ) -> Result<(), Error> {
     namespace::admit_create(snapshot, kind, object)?;
+    custom::admit_create(snapshot, kind)?;
     if is_core(kind, "pods") {
         pod::admit(snapshot, object)?;
     }
@@ -60,6 +62,7 @@ pub fn admit_update(
 pub fn recheck(snapshot: &Snapshot, kind: &Kind, object: &Value, is_new: bool) -> Result<(), Error> {
     if is_new {
         namespace::admit_create(snapshot, kind, object)?;
+        custom::admit_create(snapshot, kind)?;
     }
     if is_core(kind, "services") {
         service::check_free(snapshot, object)?;
@@ -72,5 +75,5 @@ pub fn recheck(snapshot: &Snapshot, kind: &Kind, object: &Value, is_new: bool) -
 
 /// Whether [`recheck`] can find anything.
 pub fn needs_recheck(kind: &Kind, is_new: bool) -> bool {
-    is_new && (kind.namespaced() || is_core(kind, "nodes")) || is_core(kind, "services")
+    is_new && (kind.namespaced() || kind.custom || is_core(kind, "nodes")) || is_core(kind, "services")
 }

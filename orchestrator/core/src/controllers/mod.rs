@@ -2,6 +2,7 @@
 
 mod certificate;
 mod cluster_role_aggregation;
+mod definition;
 mod deployment;
 mod endpoints;
 mod endpointslice;
@@ -48,6 +49,7 @@ pub static CONTROLLERS: &[Controller] = &[
     endpointslice::CONTROLLER,
     endpoints::CONTROLLER,
     namespace::CONTROLLER,
+    definition::CONTROLLER,
     namespace_defaults::CONTROLLER,
     event_ttl::CONTROLLER,
     garbage::CONTROLLER,

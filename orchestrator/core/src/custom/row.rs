@@ -1,27 +1,31 @@
 //! Rows of the kinds table made of a definition, one a version.
 
-use super::Custom;
-use crate::schema::{Field, FieldType, Type};
+use super::{Custom, ScalePaths};
 use crate::validation::{items, text};
 use peapod_api::kind::{Cell, Column};
-use peapod_api::{Kind, Scope, Subresource};
+use peapod_api::{JsonPath, Kind, Scope, Subresource};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Every version of a definition, by Kubernetes' priority: stable before beta before alpha, newer before older.
-pub(super) fn versions(spec: &Value, names: &Value, since: u64) -> Vec<Arc<Custom>> {
-    let stored = items(&spec["versions"]).find(|version| version["storage"] == true);
-    let stored_as =
-        format!("{}/{}", text(&spec["group"]), stored.map_or("", |version| text(&version["name"])));
+/// `stored` are the versions in which objects may be stored.
+pub(super) fn versions(spec: &Value, names: &Value, stored: &Value, since: u64) -> Vec<Arc<Custom>> {
+    let storage = items(&spec["versions"]).find(|version| version["storage"] == true);
+    let storage = storage.map_or("", |version| text(&version["name"]));
+    let only_version = items(stored).all(|version| version == storage);
     let custom = |version: &Value| {
         Arc::new(Custom {
             kind: kind(spec, names, version),
+            scale: scale(&version["subresources"]["scale"]),
+            deprecation: deprecation(spec, names, version),
+            published: version["schema"]["openAPIV3Schema"].clone(),
             served: version["served"] == true,
-            stored_as: stored_as.clone(),
+            stored_as: format!("{}/{storage}", text(&spec["group"])),
             since,
-            ty: ty(spec, names, version),
+            only_version,
+            compiled: OnceLock::new(),
         })
     };
     let mut versions: Vec<Arc<Custom>> = items(&spec["versions"]).map(custom).collect();
@@ -30,7 +34,7 @@ pub(super) fn versions(spec: &Value, names: &Value, since: u64) -> Vec<Arc<Custo
 }
 
 /// What versions are compared by: `v2` > `v1` > `v2beta1` > `v1alpha3` > anything else, in the order of the alphabet.
-fn priority(version: &str) -> (u8, u32, u32, Reverse<String>) {
+pub(crate) fn priority(version: &str) -> (u8, u32, u32, Reverse<String>) {
     let other = (0, 0, 0, Reverse(version.to_string()));
     let Some(rest) = version.strip_prefix('v') else { return other };
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -59,10 +63,11 @@ fn kind(spec: &Value, names: &Value, version: &Value) -> Kind {
         categories: items(&names["categories"]).map(owned).collect(),
         scope: if spec["scope"] == "Cluster" { Scope::Cluster } else { Scope::Namespaced },
         subresources: subresources(&version["subresources"]),
-        fields: fields(version),
-        columns: columns(),
+        fields: fields(spec),
+        columns: columns(&version["additionalPrinterColumns"]),
         acted_on: true,
         stored: true,
+        custom: true,
     }
 }
 
@@ -71,30 +76,55 @@ fn subresources(value: &Value) -> Vec<Subresource> {
     all.into_iter().filter(|(name, _)| value[name].is_object()).map(|(_, sub)| sub).collect()
 }
 
-fn fields(version: &Value) -> Vec<Cow<'static, str>> {
-    let paths = items(&version["selectableFields"]).map(|field| text(&field["jsonPath"]));
-    paths.map(|path| Cow::Owned(path.trim_start_matches('.').to_string())).collect()
+fn scale(value: &Value) -> Option<ScalePaths> {
+    let path = |name: &str| value[name].as_str().map(String::from);
+    Some(ScalePaths {
+        spec_replicas: path("specReplicasPath")?,
+        status_replicas: path("statusReplicasPath")?,
+        label_selector: path("labelSelectorPath").filter(|path| !path.is_empty()),
+    })
 }
 
-fn columns() -> Vec<Column> {
-    let column = |name, cell| Column { name: Cow::Borrowed(name), type_: "string".into(), priority: 0, cell };
-    vec![column("Name", Cell::Name), column("Age", Cell::Age)]
+fn deprecation(spec: &Value, names: &Value, version: &Value) -> Option<String> {
+    let name = || format!("{}/{} {}", text(&spec["group"]), text(&version["name"]), text(&names["kind"]));
+    let own = version["deprecationWarning"].as_str().map(String::from);
+    (version["deprecated"] == true).then(|| own.unwrap_or_else(|| format!("{} is deprecated", name())))
 }
 
-fn ty(spec: &Value, names: &Value, version: &Value) -> Type {
-    let name = format!("{}.{}.{}", text(&spec["group"]), text(&version["name"]), text(&names["kind"]));
-    let metadata = crate::schema::object_meta();
-    let mut ty = Type::new(
-        name,
-        vec![
-            Field::new("apiVersion", FieldType::String),
-            Field::new("kind", FieldType::String),
-            Field::new("metadata", metadata),
-        ],
-    );
-    ty.top = true;
-    ty.open = true;
-    ty
+/// The selectable fields of all versions: an object is stored once for all of them.
+fn fields(spec: &Value) -> Vec<Cow<'static, str>> {
+    let mut fields: Vec<Cow<'static, str>> = Vec::new();
+    for field in items(&spec["versions"]).flat_map(|version| items(&version["selectableFields"])) {
+        let path = Cow::Owned(text(&field["jsonPath"]).trim_start_matches('.').to_string());
+        if !fields.contains(&path) {
+            fields.push(path);
+        }
+    }
+    fields
+}
+
+fn columns(value: &Value) -> Vec<Column> {
+    let plain = |name, type_, cell| Column {
+        name: Cow::Borrowed(name),
+        type_: Cow::Borrowed(type_),
+        priority: 0,
+        cell,
+    };
+    let name = plain("Name", "string", Cell::Name);
+    if items(value).next().is_none() {
+        return vec![name, plain("Age", "date", Cell::Age)];
+    }
+    let own = items(value).filter_map(|column| {
+        Some(Column {
+            name: owned(&column["name"]),
+            type_: owned(&column["type"]),
+            priority: column["priority"]
+                .as_u64()
+                .map_or(0, |priority| u8::try_from(priority).unwrap_or(u8::MAX)),
+            cell: Cell::JsonPath(JsonPath::parse(text(&column["jsonPath"])).ok()?),
+        })
+    });
+    std::iter::once(name).chain(own).collect()
 }
 
 #[cfg(test)]

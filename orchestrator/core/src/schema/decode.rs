@@ -74,6 +74,17 @@ pub fn object(
     decoded: Decoded,
     validation: FieldValidation,
 ) -> Result<(Value, Vec<String>), Error> {
+    object_by([ty, ty], api_version, kind, decoded, validation)
+}
+
+/// As [`object`], where JSON types are checked by the first type and unknown fields found by the second.
+pub(crate) fn object_by(
+    [ty, known]: [&Type; 2],
+    api_version: &str,
+    kind: &str,
+    decoded: Decoded,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), Error> {
     let version = api_version.rsplit('/').next().unwrap_or(api_version);
     let refuse = |why: String| {
         Error::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
@@ -85,7 +96,7 @@ pub fn object(
     let duplicate = |path: &String| format!("duplicate field {path:?}");
     let mut complaints: Vec<String> = decoded.duplicates.iter().map(duplicate).collect();
     complaints
-        .extend(unknown_fields(ty, &decoded.value).iter().map(|path| format!("unknown field {path:?}")));
+        .extend(unknown_fields(known, &decoded.value).iter().map(|path| format!("unknown field {path:?}")));
     complaints.truncate(MAX_COMPLAINTS);
     if validation == FieldValidation::Strict && !complaints.is_empty() {
         return Err(refuse(format!("strict decoding error: {}", complaints.join(", "))));

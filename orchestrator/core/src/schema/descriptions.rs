@@ -89,6 +89,10 @@ fn collect(api_version: &str, generator: &mut SchemaGenerator) {
             use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
             add::<APIService>(generator);
         }
+        "apiextensions.k8s.io/v1" => {
+            use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+            add::<CustomResourceDefinition>(generator);
+        }
         _ => {}
     }
 }

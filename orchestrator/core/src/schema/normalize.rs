@@ -20,11 +20,9 @@ pub fn normalize(ty: &Type, value: &mut Value) {
 pub fn tidy(ty: &Type, value: &mut Value) {
     if let Value::Object(map) = value {
         map.retain(|name, value| {
-            match ty.field(name) {
-                Some(field) => tidy_value(&field.kind, value),
-                None => return ty.open,
-            }
-            !value.is_null()
+            let Some(field) = ty.field(name) else { return ty.open };
+            tidy_value(&field.kind, value);
+            field.nullable || !value.is_null()
         });
     }
 }
@@ -97,7 +95,7 @@ fn normalize_value(kind: &FieldType, value: &mut Value, show_zeros: bool) {
 
 fn is_left_out(field: &Field, value: &Value) -> bool {
     if value.is_null() {
-        return true;
+        return !field.nullable;
     }
     let empty = match value {
         Value::String(text) => text.is_empty() && !field.pointer,

@@ -63,6 +63,8 @@ pub struct Field {
     pub atomic: bool,
     /// How strategic merge patch treats it.
     pub patch: Patch,
+    /// Null is a value of its own and does not stand for absence.
+    pub nullable: bool,
     /// Published default.
     pub default: Option<Value>,
     /// Published values of an enumeration; empty if there are none.
@@ -84,6 +86,7 @@ impl Field {
             list: ListType::Atomic,
             atomic: false,
             patch: Patch::default(),
+            nullable: false,
             default: None,
             values: Vec::new(),
         }

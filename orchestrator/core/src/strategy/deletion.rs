@@ -1,6 +1,7 @@
 //! What a delete request does to an object: nothing yet, a mark, or its end.
 
 use crate::action::{FOREGROUND, ORPHAN, Propagation};
+use crate::custom::{CLEANUP, DEFINITIONS};
 use jiff::{SignedDuration, Timestamp};
 use peapod_api::{Kind, meta, pod};
 use serde_json::{Map, Value, json};
@@ -46,6 +47,9 @@ pub fn delete(kind: &Kind, object: &Value, wish: Wish, now: Timestamp) -> Deleti
             }
         }
     }
+    if kind.resource() == DEFINITIONS && already.is_none() {
+        hold(&mut next, CLEANUP);
+    }
     if is_core("namespaces") {
         next["status"]["phase"] = "Terminating".into();
     }
@@ -81,6 +85,14 @@ fn pod_grace_seconds(pod: &Value, wish: Option<i64>) -> i64 {
     match wish.unwrap_or_else(own) {
         negative if negative < 0 => 1,
         seconds => seconds,
+    }
+}
+
+fn hold(object: &mut Value, finalizer: &str) {
+    let mut finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    if !finalizers.iter().any(|other| other == finalizer) {
+        finalizers.push(finalizer.into());
+        set(object, "finalizers", finalizers.into());
     }
 }
 

@@ -10,6 +10,7 @@ pub mod class;
 mod cronjob;
 mod daemonset;
 mod data;
+mod definition;
 pub mod deletion;
 mod deployment;
 mod endpoints;
@@ -36,7 +37,6 @@ mod workload;
 pub use register::of;
 
 use crate::name;
-use crate::schema;
 use crate::served::Served;
 use crate::validation::names::NameRule;
 use crate::validation::{Errors, metadata, text};
@@ -115,7 +115,9 @@ const GENERATED_BASE_MAX_BYTES: usize = 58;
 pub fn prepare_create(kind: &Kind, object: &mut Value, stamp: &Stamp) {
     let strategy = of(kind);
     // A node registers itself together with its first status.
-    if kind.has(Subresource::Status) && kind.plural != "nodes" {
+    if kind.has(Subresource::Status) && kind.custom {
+        object.as_object_mut().map(|fields| fields.remove("status"));
+    } else if kind.has(Subresource::Status) && kind.plural != "nodes" {
         object["status"] = Value::Object(Map::new());
     }
     let Some(metadata) = metadata_of(object) else { return };
@@ -255,6 +257,9 @@ pub fn validate_update(
     if endpoint == Endpoint::Approval {
         certificate::validate_decision(new, old, &mut findings.errors);
     }
+    if endpoint == Endpoint::Status && kind.custom {
+        kind.validate(new, &mut findings.errors)?;
+    }
     if matches!(endpoint, Endpoint::Status | Endpoint::Binding | Endpoint::Approval) {
         return outcome(kind, new, findings);
     }
@@ -263,7 +268,7 @@ pub fn validate_update(
 }
 
 fn finish(kind: &Served, object: &Value, mut findings: Findings) -> Result<Vec<String>, Error> {
-    findings.errors.extend(schema::validate::validate(kind.ty()?, object));
+    kind.validate(object, &mut findings.errors)?;
     (of(kind).validate)(object, &mut findings);
     outcome(kind, object, findings)
 }

@@ -2,15 +2,16 @@
 
 use super::{PLAIN, Strategy};
 use super::{
-    autoscaler, budget, certificate, class, cronjob, daemonset, data, deployment, endpoints, event, ingress,
-    job, lease, namespace, network_policy, node, pod, quota, rbac, registration, replicaset, service,
-    statefulset, storage, volume, workload,
+    autoscaler, budget, certificate, class, cronjob, daemonset, data, definition, deployment, endpoints,
+    event, ingress, job, lease, namespace, network_policy, node, pod, quota, rbac, registration, replicaset,
+    service, statefulset, storage, volume, workload,
 };
 use peapod_api::Kind;
 
 /// The strategy of a kind.
 pub fn of(kind: &Kind) -> &'static Strategy {
     static OTHERS: Strategy = PLAIN;
+    static CUSTOM: Strategy = Strategy { counts_generations: true, ..PLAIN };
     match (&*kind.group, &*kind.plural) {
         ("", "namespaces") => &namespace::STRATEGY,
         ("", "nodes") => &node::STRATEGY,
@@ -60,6 +61,8 @@ pub fn of(kind: &Kind) -> &'static Strategy {
         ) => &registration::WEBHOOKS,
         ("admissionregistration.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => &registration::COUNTED,
         ("apiregistration.k8s.io", _) => &registration::API_SERVICE,
+        ("apiextensions.k8s.io", _) => &definition::STRATEGY,
+        _ if kind.custom => &CUSTOM,
         _ => &OTHERS,
     }
 }

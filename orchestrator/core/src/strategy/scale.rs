@@ -1,10 +1,44 @@
-//! What a workload looks like as `autoscaling/v1 Scale`.
+//! What a workload, or a custom resource, looks like as `autoscaling/v1 Scale`.
 
+use crate::custom::ScalePaths;
+use crate::served::Served;
 use crate::validation::{items, text};
+use peapod_api::meta;
 use serde_json::{Value, json};
 
-/// The Scale of a ReplicaSet or a Deployment.
-pub fn scale_of(workload: &Value) -> Value {
+/// Where the wanted number of replicas stands, field by field.
+pub fn replicas_path(kind: &Served) -> Vec<String> {
+    let path =
+        kind.custom().and_then(|custom| custom.scale.as_ref()).map(|paths| paths.spec_replicas.as_str());
+    let path = path.unwrap_or(".spec.replicas");
+    path.trim_start_matches('.').split('.').map(String::from).collect()
+}
+
+/// `replicas` where an object of the kind has them, in an object that has nothing else.
+pub fn nested(path: &[String], replicas: i64) -> Value {
+    path.iter().rev().fold(replicas.into(), |value: Value, name| json!({ name: value }))
+}
+
+/// The Scale of an object of a kind that has one.
+pub fn scale_of(kind: &Served, object: &Value) -> Value {
+    let mut scale = scale_of_workload(object);
+    if let Some(paths) = kind.custom().and_then(|custom| custom.scale.as_ref()) {
+        read_paths(&mut scale, object, paths);
+    }
+    scale
+}
+
+fn read_paths(scale: &mut Value, object: &Value, paths: &ScalePaths) {
+    let at = |path: &str| meta::at(object, path.trim_start_matches('.'));
+    let count = |path: &str| at(path).and_then(Value::as_i64).unwrap_or(0);
+    scale["spec"]["replicas"] = count(&paths.spec_replicas).into();
+    scale["status"] = json!({ "replicas": count(&paths.status_replicas) });
+    if let Some(selector) = paths.label_selector.as_deref().and_then(at).and_then(Value::as_str) {
+        scale["status"]["selector"] = selector.into();
+    }
+}
+
+fn scale_of_workload(workload: &Value) -> Value {
     let from = &workload["metadata"];
     let mut metadata = serde_json::Map::new();
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -52,7 +86,7 @@ mod tests {
                 "matchExpressions": [{"key": "t", "operator": "NotIn", "values": ["x", "y"]}, {"key": "u", "operator": "Exists"}]}},
             "status": {"replicas": 2}});
         assert_eq!(
-            scale_of(&deployment),
+            scale_of_workload(&deployment),
             json!({"kind": "Scale", "apiVersion": "autoscaling/v1",
                 "metadata": {"name": "web", "namespace": "d", "resourceVersion": "7"}, "spec": {"replicas": 3},
                 "status": {"replicas": 2, "selector": "app=web,t notin (x,y),u"}})

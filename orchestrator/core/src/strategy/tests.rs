@@ -1,6 +1,7 @@
 //! Objects as clients send them, through the whole pure path, compared with what Kubernetes says about them.
 
 use super::*;
+use crate::schema;
 use peapod_api::kinds;
 use serde_json::json;
 

@@ -1,32 +1,33 @@
 //! Aggregated discovery: `apidiscovery.k8s.io APIGroupDiscoveryList`, everything in one document.
 
-use super::{groups, kinds_of, subresource, verbs};
+use super::{subresource, verbs};
 use peapod_api::{Kind, Scope, Subresource};
+use peapod_core::served::Kinds;
 use serde_json::{Value, json};
 
 /// The versions of the document; they read the same.
 pub(super) const VERSIONS: [&str; 2] = ["v2", "v2beta1"];
 
 /// What `path`, `/api` or `/apis`, answers.
-pub(super) fn document(path: &str, version: &str) -> Value {
-    let groups = if path == "/api" { vec![("", vec!["v1"])] } else { groups() };
-    let items: Vec<Value> = groups.iter().map(|(group, versions)| item(group, versions)).collect();
+pub(super) fn document(kinds: &Kinds, path: &str, version: &str) -> Value {
+    let groups = if path == "/api" { vec![(String::new(), vec!["v1".to_string()])] } else { kinds.groups() };
+    let items: Vec<Value> = groups.iter().map(|(group, versions)| item(kinds, group, versions)).collect();
     json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"),
         "metadata": {}, "items": items,
     })
 }
 
-fn item(group: &str, versions: &[&str]) -> Value {
+fn item(kinds: &Kinds, group: &str, versions: &[String]) -> Value {
     let metadata = if group.is_empty() { json!({}) } else { json!({ "name": group }) };
-    let version = |version: &&str| {
-        let resources: Vec<Value> = kinds_of(group, version).map(resource).collect();
+    let version = |version: &String| {
+        let resources: Vec<Value> = kinds.of_group(group, version).map(|kind| resource(&kind)).collect();
         json!({ "version": version, "resources": resources, "freshness": "Current" })
     };
     json!({ "metadata": metadata, "versions": versions.iter().map(version).collect::<Vec<_>>() })
 }
 
-fn resource(kind: &'static Kind) -> Value {
+fn resource(kind: &Kind) -> Value {
     let mut resource = json!({
         "resource": kind.plural,
         "responseKind": { "group": kind.group, "version": kind.version, "kind": kind.kind },

@@ -1,23 +1,24 @@
 //! Discovery path by path: APIVersions, APIGroupList, APIGroup, APIResourceList.
 
-use super::{groups, kinds_of, subresource, verbs};
+use super::{subresource, verbs};
 use peapod_api::{Kind, Subresource};
+use peapod_core::served::{Kinds, Served};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// Every document by its path.
-pub(super) fn documents(address: &str) -> HashMap<String, Value> {
+pub(super) fn documents(kinds: &Kinds, address: &str) -> HashMap<String, Value> {
     let mut documents = HashMap::new();
     let clients = json!([{ "clientCIDR": "0.0.0.0/0", "serverAddress": address }]);
     let core = json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": clients });
     documents.insert("/api".into(), core);
-    documents.insert("/api/v1".into(), resources("", "v1"));
+    documents.insert("/api/v1".into(), resources(kinds, "", "v1"));
     let mut list = Vec::new();
-    for (name, versions) in groups() {
-        let group = group(name, &versions);
+    for (name, versions) in kinds.groups() {
+        let group = group(&name, &versions);
         list.push(group.clone());
         for version in versions {
-            documents.insert(format!("/apis/{name}/{version}"), resources(name, version));
+            documents.insert(format!("/apis/{name}/{version}"), resources(kinds, &name, &version));
         }
         documents.insert(format!("/apis/{name}"), with_kind(group, "APIGroup"));
     }
@@ -32,19 +33,20 @@ fn with_kind(mut value: Value, kind: &str) -> Value {
     value
 }
 
-fn group(name: &str, versions: &[&str]) -> Value {
-    let version = |version: &&str| json!({ "groupVersion": format!("{name}/{version}"), "version": version });
+fn group(name: &str, versions: &[String]) -> Value {
+    let version =
+        |version: &String| json!({ "groupVersion": format!("{name}/{version}"), "version": version });
     let versions: Vec<Value> = versions.iter().map(version).collect();
     json!({ "name": name, "versions": versions, "preferredVersion": versions[0] })
 }
 
-fn resources(group: &str, version: &str) -> Value {
+fn resources(kinds: &Kinds, group: &str, version: &str) -> Value {
     let group_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
-    let of_kind = |kind: &'static Kind| {
-        let subs = kind.subresources.iter().map(|sub| sub_entry(kind, *sub));
-        std::iter::once(entry(kind)).chain(subs).collect::<Vec<_>>()
+    let of_kind = |kind: Served| {
+        let subs = kind.subresources.iter().map(|sub| sub_entry(&kind, *sub));
+        std::iter::once(entry(&kind)).chain(subs).collect::<Vec<_>>()
     };
-    let resources: Vec<Value> = kinds_of(group, version).flat_map(of_kind).collect();
+    let resources: Vec<Value> = kinds.of_group(group, version).flat_map(of_kind).collect();
     json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources })
 }
 

@@ -1,23 +1,32 @@
-//! Discovery: which groups, versions, resources and verbs there are, all derived from the kinds table.
+//! Discovery: which groups, versions, resources and verbs there are, all derived from the kinds that are served.
 
 mod aggregated;
 mod legacy;
 
 use super::accept::{not_acceptable, ranges};
 use super::answer::{self, Answer, JSON, whole};
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use peapod_api::kinds::KINDS;
 use peapod_api::{Error, Kind, Subresource};
+use peapod_core::served::Kinds;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The verbs of every kind.
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
-/// Everything that discovery answers, made once.
+/// Everything that discovery answers, made when it is first asked for after a change of the kinds.
 pub(crate) struct Discovery {
+    address: String,
+    made: ArcSwapOption<Made>,
+}
+
+/// The documents of one set of kinds.
+struct Made {
+    kinds: Arc<Kinds>,
     /// By path: `/api`, `/apis`, `/api/v1`, `/apis/apps`, `/apis/apps/v1`.
     legacy: HashMap<String, Value>,
     /// By path and version.
@@ -29,23 +38,44 @@ struct Document {
     etag: String,
 }
 
-impl Discovery {
-    /// `address` is where clients reach the server: `127.0.0.1:6443`.
-    pub(crate) fn new(address: &str) -> Discovery {
+impl Made {
+    fn new(kinds: &Arc<Kinds>, address: &str) -> Made {
         let mut aggregated = HashMap::new();
         for version in aggregated::VERSIONS {
             for path in ["/api", "/apis"] {
-                let body = Bytes::from(aggregated::document(path, version).to_string());
+                let body = Bytes::from(aggregated::document(kinds, path, version).to_string());
                 let etag = etag(&body);
                 aggregated.insert((path, version), Document { body, etag });
             }
         }
-        Discovery { legacy: legacy::documents(address), aggregated }
+        Made { kinds: kinds.clone(), legacy: legacy::documents(kinds, address), aggregated }
+    }
+}
+
+impl Discovery {
+    /// `address` is where clients reach the server: `127.0.0.1:6443`.
+    pub(crate) fn new(address: &str) -> Discovery {
+        Discovery { address: address.into(), made: ArcSwapOption::empty() }
+    }
+
+    fn made(&self, kinds: &Arc<Kinds>) -> Arc<Made> {
+        let made = self.made.load_full().filter(|made| Arc::ptr_eq(&made.kinds, kinds));
+        made.unwrap_or_else(|| {
+            let made = Arc::new(Made::new(kinds, &self.address));
+            self.made.store(Some(made.clone()));
+            made
+        })
     }
 
     /// The answer to a GET of `path`; none if it is no discovery path. Errors: 406.
-    pub(crate) fn answer(&self, path: &str, headers: &HeaderMap) -> Option<Result<Answer, Error>> {
-        let legacy = self.legacy.get(path)?;
+    pub(crate) fn answer(
+        &self,
+        kinds: &Arc<Kinds>,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Option<Result<Answer, Error>> {
+        let made = self.made(kinds);
+        let legacy = made.legacy.get(path)?;
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
         for range in ranges(accept) {
             let is_json = matches!(range.media_type, "application/json" | "application/*" | "*/*");
@@ -55,7 +85,7 @@ impl Discovery {
                     let version = aggregated::VERSIONS.into_iter().find(|v| *v == range.parameter("v"));
                     let key = version.zip(["/api", "/apis"].into_iter().find(|p| *p == path));
                     if let Some(document) =
-                        key.and_then(|(version, path)| self.aggregated.get(&(path, version)))
+                        key.and_then(|(version, path)| made.aggregated.get(&(path, version)))
                     {
                         let content_type = format!(
                             "{JSON};g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList",
@@ -96,23 +126,6 @@ pub(crate) fn tagged(body: &Bytes, etag: &str, content_type: &str, headers: &Hea
     answer::set_header(&mut answer, header::ETAG, etag);
     answer::set_header(&mut answer, header::VARY, "Accept");
     answer
-}
-
-/// The groups, the core one left out, with their versions, in the order of the table.
-fn groups() -> Vec<(&'static str, Vec<&'static str>)> {
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-    for kind in KINDS.iter().filter(|kind| !kind.group.is_empty()) {
-        match groups.iter_mut().find(|(group, _)| *group == kind.group) {
-            Some((_, versions)) if versions.contains(&&*kind.version) => {}
-            Some((_, versions)) => versions.push(&kind.version),
-            None => groups.push((&kind.group, vec![&kind.version])),
-        }
-    }
-    groups
-}
-
-fn kinds_of<'a>(group: &'a str, version: &'a str) -> impl Iterator<Item = &'static Kind> + 'a {
-    KINDS.iter().filter(move |kind| kind.group == group && kind.version == version)
 }
 
 /// Questions are only created; a namespace goes with what is in it: there is no deleting of all of them.
@@ -161,7 +174,7 @@ mod tests {
 
     fn ask(path: &str, accept: &str) -> Value {
         let discovery = Discovery::new("127.0.0.1:6443");
-        body(discovery.answer(path, &headers(accept, "")).unwrap().unwrap())
+        body(discovery.answer(&Arc::default(), path, &headers(accept, "")).unwrap().unwrap())
     }
 
     const AGGREGATED: &str =
@@ -170,10 +183,10 @@ mod tests {
     #[test]
     fn aggregated_discovery_is_tagged() {
         let discovery = Discovery::new("127.0.0.1:6443");
-        let first = discovery.answer("/apis", &headers(AGGREGATED, "")).unwrap().unwrap();
+        let first = discovery.answer(&Arc::default(), "/apis", &headers(AGGREGATED, "")).unwrap().unwrap();
         let tag = first.headers()[header::ETAG].to_str().unwrap().to_string();
         assert!(first.headers()[header::CONTENT_TYPE].to_str().unwrap().contains("APIGroupDiscoveryList"));
-        let again = discovery.answer("/apis", &headers(AGGREGATED, &tag)).unwrap().unwrap();
+        let again = discovery.answer(&Arc::default(), "/apis", &headers(AGGREGATED, &tag)).unwrap().unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         let core = ask("/api", AGGREGATED);
         let resources = core["items"][0]["versions"][0]["resources"].as_array().unwrap();
@@ -195,8 +208,8 @@ mod tests {
         assert!(names.contains(&"pods") && names.contains(&"pods/eviction") && names.contains(&"namespaces"));
         assert_eq!(ask("/apis/apps", "*/*")["name"], "apps");
         assert_eq!(ask("/apis/apps/v1", "*/*")["groupVersion"], "apps/v1");
-        assert!(Discovery::new("").answer("/apis/none", &HeaderMap::new()).is_none());
-        let refused = Discovery::new("").answer("/api", &headers("text/html", "")).unwrap();
+        assert!(Discovery::new("").answer(&Arc::default(), "/apis/none", &HeaderMap::new()).is_none());
+        let refused = Discovery::new("").answer(&Arc::default(), "/api", &headers("text/html", "")).unwrap();
         assert_eq!(refused.unwrap_err().code(), 406);
     }
 }

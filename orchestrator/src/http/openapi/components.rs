@@ -1,22 +1,100 @@
 //! Schemas of types, derived from the schema table.
 
-use peapod_api::Kind;
+use peapod_core::custom::Custom;
 use peapod_core::schema::descriptions::Descriptions;
-use peapod_core::schema::{self, Field, FieldType, ListType, Type};
+use peapod_core::schema::{Field, FieldType, ListType, Type, object_meta};
+use peapod_core::served::Served;
 use serde_json::{Map, Value, json};
 
 /// The schemas of the kinds and of every type that they are made of.
-pub(super) fn of(kinds: &[&Kind]) -> Map<String, Value> {
+pub(super) fn of(kinds: &[Served]) -> Map<String, Value> {
     let mut schemas = Map::new();
     let descriptions =
         kinds.first().map_or_else(Descriptions::default, |kind| Descriptions::of(&kind.api_version()));
     for kind in kinds {
-        let Some(ty) = schema::lookup_kind(&kind.api_version(), &kind.kind) else { continue };
-        add(&mut schemas, &descriptions, ty);
         let own = json!([{ "group": kind.group, "version": kind.version, "kind": kind.kind }]);
+        if let Some(custom) = kind.custom() {
+            let (name, mut schema) = published(custom, &mut schemas);
+            schema["x-kubernetes-group-version-kind"] = own;
+            schemas.insert(name, schema);
+            continue;
+        }
+        let Ok(ty) = kind.ty() else { continue };
+        add(&mut schemas, &descriptions, ty);
         schemas[&ty.name]["x-kubernetes-group-version-kind"] = own;
     }
     schemas
+}
+
+/// The schema of a custom resource under its name in documents, with what every object has. What it refers to is added
+/// to `schemas`.
+fn published(custom: &Custom, schemas: &mut Map<String, Value>) -> (String, Value) {
+    let descriptions = Descriptions::of("v1");
+    let metadata = object_meta();
+    add_below(schemas, &descriptions, &metadata);
+    let mut schema = custom.published.clone();
+    if !schema["properties"].is_object() {
+        schema["properties"] = json!({});
+    }
+    let text = |name: &str| {
+        let config_map = peapod_core::schema::lookup("io.k8s.api.core.v1.ConfigMap");
+        let words = config_map.and_then(|ty| descriptions.of_field(ty, ty.field(name)?));
+        words.unwrap_or_default().to_string()
+    };
+    for name in ["apiVersion", "kind"] {
+        schema["properties"][name] = json!({ "type": "string", "description": text(name) });
+    }
+    schema["properties"]["metadata"] = of_type(&metadata);
+    schema["properties"]["metadata"]["description"] = text("metadata").into();
+    let kind = &custom.kind;
+    let package: Vec<&str> = kind.group.rsplit('.').collect();
+    (format!("{}.{}.{}", package.join("."), kind.version, kind.kind), schema)
+}
+
+/// A document whose schemas say nothing that the older form has no words for.
+pub(super) fn without_newer_words(mut document: Value) -> Value {
+    for schema in
+        document["components"]["schemas"].as_object_mut().into_iter().flatten().map(|(_, value)| value)
+    {
+        if schema["x-kubernetes-group-version-kind"].is_array() {
+            older_words(schema);
+        }
+    }
+    document
+}
+
+fn older_words(schema: &mut Value) {
+    const KNOWN: [&str; 12] = [
+        "$ref",
+        "additionalProperties",
+        "allOf",
+        "default",
+        "description",
+        "enum",
+        "format",
+        "items",
+        "properties",
+        "required",
+        "title",
+        "type",
+    ];
+    let Some(map) = schema.as_object_mut() else { return };
+    let refers = map.get("allOf").is_some_and(|list| list[0]["$ref"].is_string());
+    map.retain(|name, value| match name.as_str() {
+        "allOf" => refers,
+        "additionalProperties" => value.is_object(),
+        "default" => !value.is_null(),
+        name => KNOWN.contains(&name) || name.starts_with("x-kubernetes-"),
+    });
+    map.remove("x-kubernetes-validations");
+    for name in ["items", "additionalProperties"] {
+        map.get_mut(name).map(older_words);
+    }
+    map.get_mut("properties")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flatten()
+        .for_each(|(_, below)| older_words(below));
 }
 
 fn add(schemas: &mut Map<String, Value>, descriptions: &Descriptions, ty: &Type) {

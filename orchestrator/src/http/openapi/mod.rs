@@ -9,13 +9,15 @@ mod v2;
 use super::accept::{not_acceptable, ranges};
 use super::answer::{Answer, JSON};
 use super::discovery::{etag, hash, tagged};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, header};
+use peapod_api::Error;
 use peapod_api::kinds::KINDS;
-use peapod_api::{Error, Kind};
+use peapod_core::served::{Kinds, Served};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// The media type of the v2 document in protobuf, in both spellings that are asked for; the first is answered.
 const V2_PROTOBUF: [&str; 2] = [
@@ -23,12 +25,14 @@ const V2_PROTOBUF: [&str; 2] = [
     "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
 ];
 
-/// The documents of one server.
-#[derive(Clone, Default)]
-pub(crate) struct OpenApi(Arc<Cells>);
+/// The documents of one server, made anew after a change of the kinds.
+#[derive(Default)]
+pub(crate) struct OpenApi(ArcSwap<Cells>);
 
+/// The documents of one set of kinds.
 #[derive(Default)]
 struct Cells {
+    kinds: Arc<Kinds>,
     v3: OnceLock<Documents>,
     v2: OnceLock<Old>,
 }
@@ -45,6 +49,7 @@ struct Old {
     protobuf: Result<Document, String>,
 }
 
+#[derive(Clone)]
 struct Document {
     body: Bytes,
     etag: String,
@@ -67,12 +72,19 @@ impl Document {
 
 impl OpenApi {
     /// Answers a GET of a path that begins with `/openapi/`. Errors: 404, 406.
-    pub(crate) async fn answer(&self, path: &str, headers: &HeaderMap) -> Result<Answer, Error> {
+    pub(crate) async fn answer(
+        &self,
+        kinds: &Arc<Kinds>,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Answer, Error> {
+        let cells = self.cells(kinds);
         if path == "/openapi/v2" {
-            return self.answer_v2(headers).await;
+            return answer_v2(cells, headers).await;
         }
         let below = path.strip_prefix("/openapi/v3").ok_or_else(Error::no_such_path)?;
-        let documents = self.made(|cells| &cells.v3, documents).await?;
+        let cells = made(cells, |cells| _ = cells.v3.get_or_init(|| documents(&cells.kinds))).await?;
+        let documents = cells.v3.get().ok_or_else(|| not_made("nothing was made"))?;
         if below.is_empty() {
             return Ok(documents.index.answer("text/plain; charset=utf-8", headers));
         }
@@ -80,36 +92,41 @@ impl OpenApi {
         Ok(found.ok_or_else(Error::no_such_path)?.answer(JSON, headers))
     }
 
-    async fn answer_v2(&self, headers: &HeaderMap) -> Result<Answer, Error> {
-        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let accept = accept.filter(|text| !text.trim().is_empty()).unwrap_or("*/*");
-        let is_protobuf = ranges(accept).iter().find_map(|range| match range.media_type {
-            "application/json" | "application/*" | "*/*" => Some(false),
-            other => V2_PROTOBUF.contains(&other).then_some(true),
-        });
-        let is_protobuf =
-            is_protobuf.ok_or_else(|| not_acceptable(&format!("{JSON}, {}", V2_PROTOBUF[0])))?;
-        let old = self.made(|cells| &cells.v2, old).await?;
-        if !is_protobuf {
-            return Ok(old.json.answer(JSON, headers));
+    fn cells(&self, kinds: &Arc<Kinds>) -> Arc<Cells> {
+        let cells = self.0.load_full();
+        if Arc::ptr_eq(&cells.kinds, kinds) {
+            return cells;
         }
-        let document = old.protobuf.as_ref().map_err(|why| not_made(why))?;
-        Ok(document.answer(V2_PROTOBUF[0], headers))
+        let cells = Arc::new(Cells { kinds: kinds.clone(), ..Cells::default() });
+        self.0.store(cells.clone());
+        cells
     }
+}
 
-    /// What the cell holds, made off the executor when it is first asked for.
-    async fn made<T: Send + Sync + 'static>(
-        &self,
-        cell: fn(&Cells) -> &OnceLock<T>,
-        make: fn() -> T,
-    ) -> Result<&T, Error> {
-        if cell(&self.0).get().is_none() {
-            let cells = self.0.clone();
-            let made = tokio::task::spawn_blocking(move || _ = cell(&cells).get_or_init(make)).await;
-            made.map_err(|error| not_made(&error.to_string()))?;
-        }
-        cell(&self.0).get().ok_or_else(|| not_made("nothing was made"))
+async fn answer_v2(cells: Arc<Cells>, headers: &HeaderMap) -> Result<Answer, Error> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let accept = accept.filter(|text| !text.trim().is_empty()).unwrap_or("*/*");
+    let is_protobuf = ranges(accept).iter().find_map(|range| match range.media_type {
+        "application/json" | "application/*" | "*/*" => Some(false),
+        other => V2_PROTOBUF.contains(&other).then_some(true),
+    });
+    let is_protobuf = is_protobuf.ok_or_else(|| not_acceptable(&format!("{JSON}, {}", V2_PROTOBUF[0])))?;
+    let cells = made(cells, |cells| _ = cells.v2.get_or_init(|| old(&cells.kinds))).await?;
+    let old = cells.v2.get().ok_or_else(|| not_made("nothing was made"))?;
+    if !is_protobuf {
+        return Ok(old.json.answer(JSON, headers));
     }
+    let document = old.protobuf.as_ref().map_err(|why| not_made(why))?;
+    Ok(document.answer(V2_PROTOBUF[0], headers))
+}
+
+/// The cells once `make` has filled one of them, off the executor.
+async fn made(cells: Arc<Cells>, make: fn(&Cells)) -> Result<Arc<Cells>, Error> {
+    let making = tokio::task::spawn_blocking(move || {
+        make(&cells);
+        cells
+    });
+    making.await.map_err(|error| not_made(&error.to_string()))
 }
 
 fn not_made(why: &str) -> Error {
@@ -117,9 +134,9 @@ fn not_made(why: &str) -> Error {
     Error::internal("the OpenAPI documents could not be made")
 }
 
-fn documents() -> Documents {
-    let by_path: BTreeMap<String, Document> =
-        values().map(|(path, value)| (path, Document::json(&value))).collect();
+fn documents(kinds: &Kinds) -> Documents {
+    let mut by_path = TABLE.clone();
+    by_path.extend(custom(kinds).map(|(path, value)| (path, Document::json(&value))));
     let link = |(path, document): (&String, &Document)| {
         let url = format!("/openapi/v3/{path}?hash={}", hash(&document.body));
         (path.clone(), json!({ "serverRelativeURL": url }))
@@ -128,21 +145,36 @@ fn documents() -> Documents {
     Documents { index: Document::json(&json!({ "paths": links })), by_path }
 }
 
-fn old() -> Old {
-    let document = v2::document(values().map(|(_, value)| value));
+/// The documents of the kinds table alone, which never change.
+static TABLE: LazyLock<BTreeMap<String, Document>> =
+    LazyLock::new(|| of_table().map(|(path, value)| (path, Document::json(&value))).collect());
+
+fn old(kinds: &Kinds) -> Old {
+    let custom = custom(kinds).map(|(_, document)| components::without_newer_words(document));
+    let document = v2::document(of_table().map(|(_, value)| value).chain(custom));
     Old { json: Document::json(&document), protobuf: gnostic::encode(&document).map(Document::new) }
 }
 
 /// One v3 document for each group and version of the kinds table, with its path.
-fn values() -> impl Iterator<Item = (String, Value)> {
-    let mut kinds: BTreeMap<String, Vec<&Kind>> = BTreeMap::new();
-    for kind in KINDS.iter() {
-        kinds.entry(paths::root(kind)).or_default().push(kind);
-    }
-    kinds.into_iter().map(|(path, kinds)| (path, document(&kinds)))
+fn of_table() -> impl Iterator<Item = (String, Value)> {
+    by_path(KINDS.iter().map(Served::Row))
 }
 
-fn document(kinds: &[&Kind]) -> Value {
+/// One v3 document for each group and version that has custom resources.
+fn custom(kinds: &Kinds) -> impl Iterator<Item = (String, Value)> {
+    let mixed: BTreeSet<String> = kinds.custom().map(|kind| paths::root(&kind)).collect();
+    by_path(kinds.iter().filter(|kind| mixed.contains(&paths::root(kind))).collect::<Vec<_>>().into_iter())
+}
+
+fn by_path(kinds: impl Iterator<Item = Served>) -> impl Iterator<Item = (String, Value)> {
+    let mut by_path: BTreeMap<String, Vec<Served>> = BTreeMap::new();
+    for kind in kinds {
+        by_path.entry(paths::root(&kind)).or_default().push(kind);
+    }
+    by_path.into_iter().map(|(path, kinds)| (path, document(&kinds)))
+}
+
+fn document(kinds: &[Served]) -> Value {
     let paths: Map<String, Value> = kinds.iter().flat_map(|kind| paths::of(kind)).collect();
     json!({
         "openapi": "3.0.0",
@@ -157,12 +189,12 @@ mod tests {
     use super::*;
 
     fn read(path: &str) -> Value {
-        serde_json::from_slice(&documents().by_path[path].body).unwrap()
+        serde_json::from_slice(&documents(&Kinds::default()).by_path[path].body).unwrap()
     }
 
     #[test]
     fn each_group_has_a_document_with_a_hash() {
-        let documents = documents();
+        let documents = documents(&Kinds::default());
         let index: Value = serde_json::from_slice(&documents.index.body).unwrap();
         for path in ["api/v1", "apis/apps/v1"] {
             let url = index["paths"][path]["serverRelativeURL"].as_str().unwrap();
@@ -188,17 +220,17 @@ mod tests {
                 assert!(schemas.get(name).is_some(), "{path}: {name}");
             }
         };
-        for (path, document) in values() {
+        for (path, document) in of_table() {
             check(&path, &document, "#/components/schemas/", &document["components"]["schemas"]);
         }
-        let old = v2::document(values().map(|(_, value)| value));
+        let old = v2::document(of_table().map(|(_, value)| value));
         assert!(!old.to_string().contains("#/components/"));
         check("v2", &old, "#/definitions/", &old["definitions"]);
     }
 
     #[test]
     fn the_old_document_names_every_kind_and_fits_its_messages() {
-        let old = old();
+        let old = old(&Kinds::default());
         let document: Value = serde_json::from_slice(&old.json.body).unwrap();
         let definitions = document["definitions"].as_object().unwrap();
         for kind in KINDS.iter() {
@@ -224,7 +256,7 @@ mod tests {
             ("text/html", "406"),
         ] {
             let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().unwrap())]);
-            let answer = openapi.answer("/openapi/v2", &headers).await;
+            let answer = openapi.answer(&Arc::default(), "/openapi/v2", &headers).await;
             let found = answer.map_err(|error| error.code().to_string());
             let found = found.map(|a| a.headers()[header::CONTENT_TYPE].to_str().unwrap().to_string());
             assert_eq!(found.unwrap_or_else(|code| code), expected, "{accept}");
