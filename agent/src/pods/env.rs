@@ -129,16 +129,23 @@ fn from_key(
 }
 
 fn pod_field(pod: &Pod, path: &str, place: &Place) -> Option<String> {
-    let metadata = &pod.metadata;
     let ip = || place.pod_ip.map(|ip| ip.to_string()).unwrap_or_default();
     Some(match path {
-        "metadata.name" => metadata.name.clone(),
-        "metadata.namespace" => metadata.namespace.clone(),
-        "metadata.uid" => metadata.uid.clone(),
         "spec.nodeName" => place.node_name.clone(),
         "spec.serviceAccountName" => pod.spec.service_account_name.clone().unwrap_or_default(),
         "status.podIP" | "status.podIPs" => ip(),
         "status.hostIP" | "status.hostIPs" => place.host_ip.to_string(),
+        _ => return metadata_field(pod, path),
+    })
+}
+
+/// What the metadata of the pod has at `path`; none for a path that is not known.
+pub(crate) fn metadata_field(pod: &Pod, path: &str) -> Option<String> {
+    let metadata = &pod.metadata;
+    Some(match path {
+        "metadata.name" => metadata.name.clone(),
+        "metadata.namespace" => metadata.namespace.clone(),
+        "metadata.uid" => metadata.uid.clone(),
         _ => {
             let (map, key) = path.strip_suffix("']")?.split_once("['")?;
             match map {
@@ -150,7 +157,8 @@ fn pod_field(pod: &Pod, path: &str, place: &Place) -> Option<String> {
     })
 }
 
-fn resource_field(pod: &Pod, own: &Container, field: &ResourceFieldRef) -> Result<String, String> {
+/// The amount of a resource that a container, `own` where none is named, has asked for or is limited to.
+pub(crate) fn resource_field(pod: &Pod, own: &Container, field: &ResourceFieldRef) -> Result<String, String> {
     let container = match field.container_name.as_deref().filter(|name| !name.is_empty()) {
         Some(name) => pod.container(name).ok_or_else(|| format!("container {name} not found"))?,
         None => own,

@@ -3,7 +3,7 @@
 mod address;
 mod context;
 mod create;
-mod env;
+pub(crate) mod env;
 pub(crate) mod observed;
 mod range;
 pub(crate) mod spec;

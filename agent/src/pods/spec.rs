@@ -171,6 +171,55 @@ pub(crate) struct Volume {
     pub(crate) empty_dir: Option<Value>,
     pub(crate) config_map: Option<KeyedVolume>,
     pub(crate) secret: Option<KeyedVolume>,
+    #[serde(rename = "downwardAPI")]
+    pub(crate) downward_api: Option<Downward>,
+    pub(crate) projected: Option<Projected>,
+}
+
+/// A volume that is made of several sources.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Projected {
+    pub(crate) sources: Vec<Source>,
+    pub(crate) default_mode: Option<u32>,
+}
+
+/// One of them: exactly one field is there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Source {
+    pub(crate) config_map: Option<KeyedVolume>,
+    pub(crate) secret: Option<KeyedVolume>,
+    #[serde(rename = "downwardAPI")]
+    pub(crate) downward_api: Option<Downward>,
+    pub(crate) service_account_token: Option<AccountToken>,
+}
+
+/// Facts of the pod as files.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Downward {
+    pub(crate) items: Vec<DownwardItem>,
+    pub(crate) default_mode: Option<u32>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct DownwardItem {
+    pub(crate) path: String,
+    pub(crate) field_ref: Option<FieldRef>,
+    pub(crate) resource_field_ref: Option<ResourceFieldRef>,
+    pub(crate) mode: Option<u32>,
+}
+
+/// A token of the pod's service account.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct AccountToken {
+    pub(crate) audience: String,
+    pub(crate) expiration_seconds: Option<u64>,
+    pub(crate) path: String,
 }
 
 /// A configMap or secret volume; they differ in how the object is named.

@@ -106,6 +106,8 @@ pub(crate) struct View {
 pub(crate) struct Worker {
     context: Arc<Context>,
     pod: Arc<Pod>,
+    /// Tells the volumes that show something of the pod.
+    pods: watch::Sender<Arc<Pod>>,
     seen: Observed,
     tasks: JoinSet<Heard>,
     live: HashMap<String, Live>,
@@ -128,6 +130,7 @@ impl Worker {
         let seen = resume(&pod, Timestamp::now());
         Worker {
             report: Report::new(&pod),
+            pods: watch::Sender::new(pod.clone()),
             context,
             pod,
             seen,
@@ -229,6 +232,7 @@ impl Worker {
 
     fn take(&mut self, pod: Arc<Pod>) {
         self.report.notice(&pod);
+        self.pods.send_replace(pod.clone());
         self.pod = pod;
         if self.pod.is_deleting() {
             let grace = self.pod.metadata.deletion_grace_period_seconds;

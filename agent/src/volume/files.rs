@@ -12,17 +12,17 @@ use std::path::{Component, Path};
 /// The link to the present content.
 const DATA: &str = "..data";
 /// The mode of files where nothing else is said.
-const DEFAULT_MODE: u32 = 0o644;
+pub(super) const DEFAULT_MODE: u32 = 0o644;
 
 /// Path below the volume, mode and bytes of each file.
-type Files<'a> = BTreeMap<String, (u32, &'a [u8])>;
+pub(super) type Files = BTreeMap<String, (u32, Vec<u8>)>;
 
 /// What the volume holds of `content`. Errors: a key of `items` is missing and the volume is not optional, or a path
 /// leads out of the volume; the words are kubelet's.
-pub(super) fn project<'a>(volume: &KeyedVolume, content: &'a Content) -> Result<Files<'a>, String> {
+pub(super) fn project(volume: &KeyedVolume, content: &Content) -> Result<Files, String> {
     let mode = volume.default_mode.unwrap_or(DEFAULT_MODE);
     if volume.items.is_empty() {
-        return Ok(content.iter().map(|(key, bytes)| (key.clone(), (mode, bytes.as_slice()))).collect());
+        return Ok(content.iter().map(|(key, bytes)| (key.clone(), (mode, bytes.clone()))).collect());
     }
     let mut files = Files::new();
     for Item { key, path, mode: own } in &volume.items {
@@ -30,7 +30,7 @@ pub(super) fn project<'a>(volume: &KeyedVolume, content: &'a Content) -> Result<
             return Err(format!("invalid path {path:?}: it must stay inside of the volume"));
         }
         match content.get(key) {
-            Some(bytes) => drop(files.insert(path.clone(), (own.unwrap_or(mode), bytes))),
+            Some(bytes) => drop(files.insert(path.clone(), (own.unwrap_or(mode), bytes.clone()))),
             None if volume.optional => {}
             None => return Err(format!("references non-existent config key: {key}")),
         }
@@ -45,7 +45,7 @@ pub(super) fn is_inside(path: &str) -> bool {
 }
 
 /// Makes `dir` hold exactly `files`; `number` is one that no earlier content had.
-pub(super) fn write(dir: &Path, files: &Files<'_>, number: u64) -> io::Result<()> {
+pub(super) fn write(dir: &Path, files: &Files, number: u64) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let name = format!("..{number:016}");
     let fresh = dir.join(&name);
@@ -69,7 +69,7 @@ pub(super) fn write(dir: &Path, files: &Files<'_>, number: u64) -> io::Result<()
 }
 
 /// One link for each first part of a path; names that are gone are removed.
-fn link_names(dir: &Path, files: &Files<'_>) -> io::Result<()> {
+fn link_names(dir: &Path, files: &Files) -> io::Result<()> {
     let wanted: BTreeSet<&str> = files.keys().filter_map(|path| path.split('/').next()).collect();
     for name in &wanted {
         match symlink(Path::new(DATA).join(name), dir.join(name)) {

@@ -71,9 +71,9 @@ impl Worker {
             return;
         }
         self.seen.volumes = Volumes::Mounting;
-        let (context, pod) = (self.context.clone(), self.pod.clone());
+        let (context, dir, pods) = (self.context.clone(), self.context.dir(&self.pod), self.pods.subscribe());
         self.tasks.spawn(async move {
-            Heard::Mounted(volume::mount(&pod, &context.dir(&pod), &context.references).await)
+            Heard::Mounted(volume::mount(pods, &dir, &context.references, &context.api).await)
         });
     }
 

@@ -77,13 +77,10 @@ impl Worker {
     }
 
     fn keep_in_step(&mut self, shown: Arc<Shown>) {
-        let namespace = self.pod.metadata.namespace.clone();
-        let mut changes = shown.reference.changes();
+        let changed = shown.changed();
         self.tasks.spawn(async move {
-            if changes.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            let result = shown.refresh(&namespace).await;
+            changed.await;
+            let result = shown.refresh().await;
             Heard::Refreshed { shown, result }
         });
     }

@@ -1,5 +1,7 @@
 //! What every pod gets: a service account, a priority, and patience with nodes that do not answer.
 
+use crate::controllers::namespace_defaults::ROOT_CA;
+use crate::name;
 use crate::snapshot::Snapshot;
 use crate::strategy::pod::name_account_twice;
 use crate::validation::{items, text};
@@ -19,6 +21,7 @@ pub(super) fn admit(snapshot: &Snapshot, pod: &mut Value) -> Result<(), Error> {
         return Ok(());
     }
     account(snapshot, pod)?;
+    mount_token(snapshot, pod);
     priority(pod)?;
     tolerate(&mut pod["spec"]);
     Ok(())
@@ -43,6 +46,56 @@ fn account(snapshot: &Snapshot, pod: &mut Value) -> Result<(), Error> {
     let why =
         format!("error looking up service account {namespace}/{name}: serviceaccount {name:?} not found");
     Err(refuse(pod, &why))
+}
+
+/// Where clients inside a pod look for its account's token.
+const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// How long the token counts, in seconds: as Kubernetes asks for it.
+const TOKEN_SECONDS: i64 = 3607;
+
+/// Shows token, authority and namespace to every container of a pod that asks for it, or whose account does. Few modules
+/// speak to the API: unlike in Kubernetes, saying nothing means no.
+fn mount_token(snapshot: &Snapshot, pod: &mut Value) {
+    let (namespace, account) =
+        (text(&pod["metadata"]["namespace"]), text(&pod["spec"]["serviceAccountName"]));
+    let field = "automountServiceAccountToken";
+    let of_account = || snapshot.find("serviceaccounts", namespace, account)?.value()[field].as_bool();
+    if pod["spec"][field].as_bool().or_else(of_account) != Some(true) {
+        return;
+    }
+    let suffix = name::suffix(&[text(&pod["metadata"]["uid"]).as_bytes()], 5);
+    let name = format!("kube-api-access-{suffix}");
+    let mount = json!({"name": name, "mountPath": TOKEN_PATH, "readOnly": true});
+    let mut is_used = false;
+    for list in ["initContainers", "containers"] {
+        for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
+            if items(&container["volumeMounts"]).any(|own| own["mountPath"] == TOKEN_PATH) {
+                continue;
+            }
+            is_used = true;
+            push(&mut container["volumeMounts"], mount.clone());
+        }
+    }
+    if is_used {
+        push(&mut pod["spec"]["volumes"], access_volume(&name));
+    }
+}
+
+fn access_volume(name: &str) -> Value {
+    let namespace =
+        json!({"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}});
+    json!({"name": name, "projected": {"defaultMode": 0o644, "sources": [
+        {"serviceAccountToken": {"expirationSeconds": TOKEN_SECONDS, "path": "token"}},
+        {"configMap": {"name": ROOT_CA, "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]}})
+}
+
+fn push(list: &mut Value, item: Value) {
+    match list.as_array_mut() {
+        Some(list) => list.push(item),
+        None => *list = [item].as_slice().into(),
+    }
 }
 
 fn priority(pod: &mut Value) -> Result<(), Error> {
@@ -84,5 +137,39 @@ fn tolerate(spec: &mut Value) {
     match spec["tolerations"].as_array_mut() {
         Some(tolerations) => tolerations.extend(missing),
         None => spec["tolerations"] = missing.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::rbac::tests::put;
+
+    /// The pod's volumes and the mounts of its container after admission.
+    fn admitted(automount: Value, mut account: Value, mounts: Value) -> (Value, Value) {
+        let mut snapshot = Snapshot::default();
+        account["metadata"] = json!({"uid": "a"});
+        put(&mut snapshot, "serviceaccounts", "d", "robot", account);
+        let mut pod = json!({"metadata": {"name": "p", "namespace": "d", "uid": "u"}, "spec": {
+            "serviceAccountName": "robot", "automountServiceAccountToken": automount,
+            "containers": [{"name": "c", "volumeMounts": mounts}]}});
+        admit(&snapshot, &mut pod).unwrap();
+        (pod["spec"]["volumes"].clone(), pod["spec"]["containers"][0]["volumeMounts"].clone())
+    }
+
+    #[test]
+    fn a_token_is_mounted_where_it_is_asked_for() {
+        let own = json!({"automountServiceAccountToken": true});
+        let (volumes, mounts) = admitted(Value::Null, own.clone(), Value::Null);
+        let name = volumes[0]["name"].as_str().unwrap();
+        assert!(name.starts_with("kube-api-access-"), "{name}");
+        assert_eq!(mounts, json!([{"name": name, "mountPath": TOKEN_PATH, "readOnly": true}]));
+        assert_eq!(volumes[0]["projected"]["sources"][1]["configMap"]["name"], "kube-root-ca.crt");
+        assert!(admitted(true.into(), json!({}), Value::Null).0.is_array());
+        let none = (Value::Null, Value::Null);
+        assert_eq!(admitted(Value::Null, json!({}), Value::Null), none);
+        assert_eq!(admitted(false.into(), own, Value::Null), none, "the pod has the last word");
+        let taken = json!([{"name": "mine", "mountPath": TOKEN_PATH}]);
+        assert_eq!(admitted(true.into(), json!({}), taken.clone()), (Value::Null, taken));
     }
 }

@@ -30,12 +30,7 @@ pub(super) static ROWS: &[Row] = &[
     row("PodSpec", "nodeSelector", Honoured),
     row("PodSpec", "serviceAccountName", Honoured),
     row("PodSpec", "serviceAccount", Honoured),
-    but(
-        "PodSpec",
-        "automountServiceAccountToken",
-        Warned("has no effect: no token is mounted into pods"),
-        &["false"],
-    ),
+    row("PodSpec", "automountServiceAccountToken", Honoured),
     row("PodSpec", "nodeName", Honoured),
     but(
         "PodSpec",

@@ -42,6 +42,31 @@ const SHOWN: &[(&str, &str)] = &[
         "SecretVolumeSource.secretName,items,optional KeyToPath.key,path",
     ),
     ("files_arrive_as_they_were_asked_for", "VolumeMount.subPath"),
+    (
+        "projected_volumes_show_tokens_objects_and_the_pod",
+        "Volume.projected ProjectedVolumeSource.sources,defaultMode DownwardAPIProjection.items",
+    ),
+    (
+        "projected_volumes_show_tokens_objects_and_the_pod",
+        "VolumeProjection.configMap,secret,downwardAPI,serviceAccountToken",
+    ),
+    (
+        "projected_volumes_show_tokens_objects_and_the_pod",
+        "ConfigMapProjection.name,items,optional SecretProjection.name,items,optional",
+    ),
+    (
+        "projected_volumes_show_tokens_objects_and_the_pod",
+        "ServiceAccountTokenProjection.audience,expirationSeconds,path",
+    ),
+    (
+        "projected_volumes_show_tokens_objects_and_the_pod",
+        "Volume.downwardAPI DownwardAPIVolumeSource.items,defaultMode",
+    ),
+    (
+        "projected_volumes_show_tokens_objects_and_the_pod",
+        "DownwardAPIVolumeFile.path,fieldRef,resourceFieldRef,mode",
+    ),
+    ("a_pod_that_asks_for_it_finds_its_token", "PodSpec.automountServiceAccountToken"),
     ("items_choose_rename_and_set_modes", "KeyToPath.mode ConfigMapVolumeSource.defaultMode"),
     ("items_choose_rename_and_set_modes", "SecretVolumeSource.defaultMode"),
     ("arguments_expand_and_have_a_program_name", "Container.command"),

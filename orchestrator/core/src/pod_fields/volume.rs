@@ -3,9 +3,8 @@
 use super::Verdict::{self, Honoured, Refused, Warned};
 use super::{Row, but, row};
 
-const NO_DRIVER: Verdict = Refused("this volume type is not supported; use emptyDir, configMap or secret");
-const NOT_PROJECTED: Verdict =
-    Refused("projected volumes are not supported; use configMap and secret volumes");
+const NO_DRIVER: Verdict =
+    Refused("this volume type is not supported; use emptyDir, configMap, secret or projected");
 
 pub(super) static ROWS: &[Row] = &[
     row("Volume", "name", Honoured),
@@ -29,14 +28,14 @@ pub(super) static ROWS: &[Row] = &[
     row("Volume", "cinder", NO_DRIVER),
     row("Volume", "cephfs", NO_DRIVER),
     row("Volume", "flocker", NO_DRIVER),
-    row("Volume", "downwardAPI", Refused("downwardAPI volumes are not supported; use env with fieldRef")),
+    row("Volume", "downwardAPI", Honoured),
     row("Volume", "fc", NO_DRIVER),
     row("Volume", "azureFile", NO_DRIVER),
     row("Volume", "vsphereVolume", NO_DRIVER),
     row("Volume", "quobyte", NO_DRIVER),
     row("Volume", "azureDisk", NO_DRIVER),
     row("Volume", "photonPersistentDisk", NO_DRIVER),
-    row("Volume", "projected", NOT_PROJECTED),
+    row("Volume", "projected", Honoured),
     row("Volume", "portworxVolume", NO_DRIVER),
     row("Volume", "scaleIO", NO_DRIVER),
     row("Volume", "storageos", NO_DRIVER),
@@ -61,4 +60,32 @@ pub(super) static ROWS: &[Row] = &[
     row("KeyToPath", "key", Honoured),
     row("KeyToPath", "path", Honoured),
     row("KeyToPath", "mode", Honoured),
+    row("DownwardAPIVolumeSource", "items", Honoured),
+    row("DownwardAPIVolumeSource", "defaultMode", Honoured),
+    row("DownwardAPIVolumeFile", "path", Honoured),
+    row("DownwardAPIVolumeFile", "fieldRef", Honoured),
+    row("DownwardAPIVolumeFile", "resourceFieldRef", Honoured),
+    row("DownwardAPIVolumeFile", "mode", Honoured),
+    row("ProjectedVolumeSource", "sources", Honoured),
+    row("ProjectedVolumeSource", "defaultMode", Honoured),
+    row("VolumeProjection", "configMap", Honoured),
+    row("VolumeProjection", "secret", Honoured),
+    row("VolumeProjection", "downwardAPI", Honoured),
+    row("VolumeProjection", "serviceAccountToken", Honoured),
+    row(
+        "VolumeProjection",
+        "clusterTrustBundle",
+        Refused("there are no ClusterTrustBundles; use a configMap"),
+    ),
+    row("VolumeProjection", "podCertificate", Refused("pods get no certificates; use serviceAccountToken")),
+    row("ConfigMapProjection", "name", Honoured),
+    row("ConfigMapProjection", "items", Honoured),
+    row("ConfigMapProjection", "optional", Honoured),
+    row("SecretProjection", "name", Honoured),
+    row("SecretProjection", "items", Honoured),
+    row("SecretProjection", "optional", Honoured),
+    row("DownwardAPIProjection", "items", Honoured),
+    row("ServiceAccountTokenProjection", "audience", Honoured),
+    row("ServiceAccountTokenProjection", "expirationSeconds", Honoured),
+    row("ServiceAccountTokenProjection", "path", Honoured),
 ];

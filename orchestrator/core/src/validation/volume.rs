@@ -41,6 +41,8 @@ fn source(errors: &mut Errors, path: &str, volume: &Value) {
             require(errors, &path, first, "secretName");
             files(errors, &path, first);
         }
+        "projected" => projected(errors, &path, first),
+        "downwardAPI" => facts(errors, &path, first),
         "emptyDir" => {
             let limit = text(&first["sizeLimit"]).parse::<Quantity>();
             if limit.is_ok_and(|q| q.is_negative()) {
@@ -58,16 +60,118 @@ fn require(errors: &mut Errors, path: &str, source: &Value, field: &str) {
     }
 }
 
+/// How long a token of a service account may be asked for, in seconds.
+const TOKEN_SECONDS: (i64, i64) = (600, 1 << 32);
+
+/// Each source is one, and no two make the same file.
+fn projected(errors: &mut Errors, path: &str, volume: &Value) {
+    mode(errors, &child(path, "defaultMode"), &volume["defaultMode"]);
+    let mut seen = BTreeSet::new();
+    for (path, projection) in indexed(&volume["sources"], &child(path, "sources")) {
+        let mut sources =
+            projection.as_object().into_iter().flatten().filter(|(_, source)| !source.is_null());
+        let Some((kind, source)) = sources.next() else {
+            errors.push(FieldError::required(&path, "must specify one volume type"));
+            continue;
+        };
+        for (name, _) in sources {
+            let why = "may not specify more than 1 volume type";
+            errors.push(FieldError::forbidden(&child(&path, name), why));
+        }
+        let path = child(&path, kind);
+        match kind.as_str() {
+            "configMap" | "secret" => {
+                require(errors, &path, source, "name");
+                files(errors, &path, source);
+            }
+            "downwardAPI" => facts(errors, &path, source),
+            "serviceAccountToken" => token(errors, &path, source),
+            _ => {}
+        }
+        let items = child(&path, "items");
+        let paths = indexed(&source["items"], &items).map(|(at, item)| (child(&at, "path"), &item["path"]));
+        for (at, file) in paths.chain(Some((child(&path, "path"), &source["path"]))) {
+            if !text(file).is_empty() && !seen.insert(text(file)) {
+                errors.push(FieldError::invalid(&at, file, "conflicting duplicate paths"));
+            }
+        }
+    }
+}
+
+fn token(errors: &mut Errors, path: &str, source: &Value) {
+    let (seconds, at) = (&source["expirationSeconds"], child(path, "expirationSeconds"));
+    if seconds.as_i64().is_some_and(|s| s < TOKEN_SECONDS.0) {
+        errors.push(FieldError::invalid(&at, seconds, "may not specify a duration less than 10 minutes"));
+    }
+    if seconds.as_i64().is_some_and(|s| s > TOKEN_SECONDS.1) {
+        errors.push(FieldError::invalid(&at, seconds, "may not specify a duration larger than 2^32 seconds"));
+    }
+    require(errors, path, source, "path");
+    local(errors, &child(path, "path"), &source["path"]);
+}
+
+/// The facts of the pod that become files.
+fn facts(errors: &mut Errors, path: &str, source: &Value) {
+    mode(errors, &child(path, "defaultMode"), &source["defaultMode"]);
+    for (path, item) in indexed(&source["items"], &child(path, "items")) {
+        require(errors, &path, item, "path");
+        local(errors, &child(&path, "path"), &item["path"]);
+        match (item["fieldRef"].is_object(), item["resourceFieldRef"].is_object()) {
+            (true, true) => {
+                let why = "fieldRef and resourceFieldRef can not be specified simultaneously";
+                errors.push(FieldError::invalid(&path, &"resource".into(), why));
+            }
+            (false, false) => {
+                errors.push(FieldError::required(&path, "one of fieldRef and resourceFieldRef is required"));
+            }
+            (true, false) => {
+                fact(errors, &child(&path, "fieldRef.fieldPath"), &item["fieldRef"]["fieldPath"])
+            }
+            (false, true) => {
+                require(
+                    errors,
+                    &child(&path, "resourceFieldRef"),
+                    &item["resourceFieldRef"],
+                    "containerName",
+                );
+            }
+        }
+        mode(errors, &child(&path, "mode"), &item["mode"]);
+    }
+}
+
+/// What a volume can show of a pod.
+const FACTS: [&str; 5] =
+    ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
+
+fn fact(errors: &mut Errors, path: &str, field: &Value) {
+    let name = text(field);
+    let one = ["metadata.annotations['", "metadata.labels['"].iter().any(|map| name.starts_with(map));
+    if name.is_empty() {
+        errors.push(FieldError::required(path, ""));
+    } else if !FACTS.contains(&name) && !(one && name.ends_with("']")) {
+        errors.push(FieldError::not_supported(path, field, &FACTS));
+    }
+}
+
+/// A path that stays inside of the volume; an empty one is missing.
+fn local(errors: &mut Errors, path: &str, file: &Value) {
+    if text(file).is_empty() {
+        return;
+    }
+    invalid(errors, path, file, names::relative_path(text(file)));
+    if text(file).starts_with("..") {
+        errors.push(FieldError::invalid(path, file, "must not start with '..'"));
+    }
+}
+
 /// The keys that become files, and their modes.
 fn files(errors: &mut Errors, path: &str, source: &Value) {
     mode(errors, &child(path, "defaultMode"), &source["defaultMode"]);
     for (path, item) in indexed(&source["items"], &child(path, "items")) {
-        let file = text(&item["path"]);
-        invalid(errors, &child(&path, "path"), &item["path"], names::relative_path(file));
-        if file.starts_with("..") {
-            let why = "must not start with '..'";
-            errors.push(FieldError::invalid(&child(&path, "path"), &item["path"], why));
-        }
+        require(errors, &path, item, "key");
+        require(errors, &path, item, "path");
+        local(errors, &child(&path, "path"), &item["path"]);
         mode(errors, &child(&path, "mode"), &item["mode"]);
     }
 }
