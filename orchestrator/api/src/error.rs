@@ -73,6 +73,7 @@ struct Inner {
     name: String,
     causes: Vec<Cause>,
     retry_after_seconds: Option<u32>,
+    continue_token: String,
 }
 
 impl Error {
@@ -86,6 +87,7 @@ impl Error {
             name: String::new(),
             causes: Vec::new(),
             retry_after_seconds: None,
+            continue_token: String::new(),
         }))
     }
 
@@ -188,6 +190,12 @@ impl Error {
         self
     }
 
+    /// Adds a token with which the list may be continued all the same.
+    pub fn continuing(mut self, token: String) -> Error {
+        self.0.continue_token = token;
+        self
+    }
+
     /// The machine-readable reason.
     pub fn reason(&self) -> Reason {
         self.0.reason
@@ -227,6 +235,9 @@ impl Error {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": inner.message, "reason": format!("{:?}", inner.reason), "code": self.code(),
         });
+        if !inner.continue_token.is_empty() {
+            status["metadata"]["continue"] = inner.continue_token.as_str().into();
+        }
         if !details.is_empty() {
             status["details"] = details.into();
         }

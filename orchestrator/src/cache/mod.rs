@@ -35,7 +35,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use writer::{Job, QUEUE_LIMIT_REQUESTS, Writer};
 
 /// A stored object's limit, without its resourceVersion. etcd refuses requests of more than 1.5 MiB.
-pub const OBJECT_LIMIT_BYTES: usize = 3 << 20;
+pub const OBJECT_LIMIT_BYTES: usize = 3 << 19;
 /// Watchers that read the log at the same time; others that have fallen behind wait.
 const LOG_READERS: usize = 4;
 

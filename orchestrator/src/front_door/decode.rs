@@ -86,6 +86,12 @@ pub(super) fn applied(
     validation: FieldValidation,
 ) -> Result<(Value, Vec<String>), Error> {
     let (kind, api_version) = (&target.kind, target.kind.api_version());
+    let text = |field: &str| decoded.value[field].as_str().unwrap_or_default();
+    if (text("apiVersion"), text("kind")) != (&api_version, &*kind.kind) {
+        let slash = if text("apiVersion").contains('/') { "" } else { "/" };
+        let why = format!("invalid object type: {slash}{}, Kind={}", text("apiVersion"), text("kind"));
+        return Err(Error::bad_request(why));
+    }
     identify(&mut decoded.value, &api_version, &kind.kind)?;
     let (mut config, warnings) = kind.decode(decoded, validation)?;
     place(kind, &target.namespace, &target.name, &mut config)?;
@@ -103,6 +109,12 @@ fn typed(
     let api_version = kind.api_version();
     identify(&mut decoded.value, &api_version, &kind.kind)?;
     let (mut object, warnings) = kind.decode(decoded, validation)?;
+    // An empty list asks for what one empty entry asks for, and would be lost as empty lists are.
+    if let Some(Value::Array(entries)) = object.pointer_mut("/metadata/managedFields")
+        && entries.is_empty()
+    {
+        entries.push(Value::Object(serde_json::Map::new()));
+    }
     kind.normalize(&mut object)?;
     place(kind, namespace, name, &mut object)?;
     Ok((object, warnings))

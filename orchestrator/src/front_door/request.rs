@@ -113,8 +113,8 @@ impl PatchType {
             _ => Err(unsupported(&[
                 "application/json-patch+json",
                 "application/merge-patch+json",
-                "application/apply-patch+yaml",
                 "application/strategic-merge-patch+json",
+                "application/apply-patch+yaml",
             ])),
         }
     }

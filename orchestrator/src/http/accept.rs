@@ -92,7 +92,8 @@ pub(crate) fn negotiate(header: &str) -> Result<Accept, Error> {
     }
     let served = |range: &MediaRange<'_>| {
         let (shape, encoding) = (range.shape()?, range.encoding()?);
-        let possible = encoding == Encoding::Json || shape == Shape::Object;
+        // Cells of a Table hold anything, which protobuf cannot say.
+        let possible = encoding == Encoding::Json || !matches!(shape, Shape::Table(_));
         possible.then_some(Accept { shape, encoding })
     };
     ranges(header)

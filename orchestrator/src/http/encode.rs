@@ -52,7 +52,7 @@ impl Form {
         let object = &self.kind.shown(object);
         match (self.accept.shape, self.accept.encoding) {
             (Shape::Object, Encoding::Json) => (JSON, object.json().clone()),
-            (Shape::Metadata(version), _) => (JSON, table::partial(object, version).into()),
+            (Shape::Metadata(version), Encoding::Json) => (JSON, table::partial(object, version).into()),
             _ => self.value(&object.value()),
         }
     }
@@ -64,7 +64,7 @@ impl Form {
             Shape::Table(_) if is_object => {
                 (JSON, table::table_of_one(&self.kind, value, self.style(true)).into())
             }
-            Shape::Metadata(version) if is_object => (JSON, text(&table::partial_value(value, version))),
+            Shape::Metadata(version) if is_object => self.plain(&table::partial_value(value, version)),
             _ => self.plain(value),
         }
     }
@@ -94,7 +94,15 @@ impl Form {
                 let objects = objects.iter().map(|object| &**object);
                 (JSON, table::table(&self.kind, objects, &metadata.value(), self.style(true)).into())
             }
-            (Shape::Metadata(version), _) => {
+            (Shape::Metadata(version), Encoding::Protobuf) => {
+                let items: Vec<Value> =
+                    objects.iter().map(|object| table::partial_value(&object.value(), version)).collect();
+                self.plain(&json!({
+                    "kind": "PartialObjectMetadataList", "apiVersion": format!("meta.k8s.io/{version}"),
+                    "metadata": metadata.value(), "items": items,
+                }))
+            }
+            (Shape::Metadata(version), Encoding::Json) => {
                 let api_version = format!("meta.k8s.io/{version}");
                 let items = objects.iter().map(|object| table::partial(object, version));
                 (JSON, concatenate("PartialObjectMetadataList", &api_version, metadata, items))
@@ -211,6 +219,14 @@ mod tests {
         let (content_type, bytes) = form("application/vnd.kubernetes.protobuf").object(&object());
         assert_eq!(content_type, protobuf::CONTENT_TYPE);
         assert_eq!(protobuf::decode(&bytes).unwrap()["data"]["a"], "b");
+        let metadata = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        let (content_type, bytes) = form(metadata).object(&object());
+        assert_eq!(content_type, protobuf::CONTENT_TYPE);
+        let one = protobuf::decode(&bytes).unwrap();
+        assert_eq!((&one["kind"], &one["metadata"]["name"]), (&json!("PartialObjectMetadata"), &json!("c")));
+        let (content_type, bytes) = form(metadata).list(&[object()], &ListMetadata::default());
+        assert_eq!(content_type, protobuf::CONTENT_TYPE);
+        assert_eq!(protobuf::decode(&bytes).unwrap()["items"][0]["metadata"]["name"], "c");
     }
 
     #[test]

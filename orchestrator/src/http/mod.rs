@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod answer;
 mod discovery;
 mod encode;
+mod finish;
 mod health;
 pub(crate) mod listener;
 mod log;
@@ -14,6 +15,7 @@ pub(crate) mod query;
 mod read;
 mod resource;
 mod review;
+mod seats;
 mod session;
 mod ui;
 mod watch;
@@ -39,6 +41,7 @@ use peapod_api::Error;
 use peapod_api::error::Reason;
 use peapod_core::auth::{self, User};
 use query::Query;
+use seats::Seats;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -54,8 +57,6 @@ use warp::filters::BoxedFilter;
 pub(crate) const BODY_LIMIT_BYTES: usize = 3 << 20;
 /// How long a request may take; watches, logs and the registry's uploads are no such requests.
 const REQUEST_WITHIN: Duration = Duration::from_secs(60);
-/// Requests that are worked on at a time; watches and logs count only until they begin to stream.
-const REQUESTS_LIMIT: usize = 1000;
 
 /// A request's body. `Sync` because requests are borrowed across awaits; bodies are.
 pub(crate) type Body = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send + Sync>>;
@@ -80,8 +81,10 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// Ends watches and logs.
     pub(crate) stop: CancellationToken,
-    in_flight: Semaphore,
     url: String,
+    seats: Seats,
+    /// Costly answers that are encoded or compressed at a time, off the threads that serve connections.
+    pub(crate) encoders: Semaphore,
 }
 
 /// What the API stands on.
@@ -176,7 +179,8 @@ impl Api {
             pages: Pages::default(),
             metrics: Metrics::default(),
             stop: ground.stop,
-            in_flight: Semaphore::new(REQUESTS_LIMIT),
+            seats: Seats::default(),
+            encoders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         }))
     }
 
@@ -191,6 +195,7 @@ impl Api {
     async fn answer(&self, request: Request) -> Answer {
         let (started, id) = (Instant::now(), Uuid::new_v4());
         let (verb, resource) = resource::label(self.0.cache.snapshot().kinds(), &request);
+        let wishes = finish::Wishes::of(&request);
         let answered = self.limited(request).await;
         let mut answer = answered.unwrap_or_else(|error| {
             tracing::debug!(%id, verb, resource, code = error.code(), %error, "a request was refused");
@@ -199,6 +204,7 @@ impl Api {
             }
             answer::error(&error)
         });
+        answer = finish::finish(answer, wishes, &self.0.encoders).await;
         answer::set_header(&mut answer, http::header::HeaderName::from_static("audit-id"), &id.to_string());
         answer.headers_mut().entry(http::header::CACHE_CONTROL).or_insert(NOT_CACHED);
         self.0.metrics.request(verb, resource, answer.status().as_u16(), started.elapsed());
@@ -206,18 +212,17 @@ impl Api {
     }
 
     async fn limited(&self, request: Request) -> Result<Answer, Error> {
-        let Ok(_working) = self.0.in_flight.try_acquire() else {
-            let message = "too many requests, please try again later";
-            return Err(Error::new(Reason::TooManyRequests, message).retry_after(1));
-        };
         if let Some(answer) = self.0.ui.answer(&request.method, &request.path, &request.headers) {
             return Ok(answer);
         }
         let user = self.0.authenticator.authenticate(&request.peer, &request.headers)?;
+        // Held until the answer begins: watches and logs that stream need none.
+        let _seat = self.0.seats.take(&user)?;
         if request.path == "/v2" || request.path.starts_with("/v2/") {
             return Ok(self.ask_registry(&user, request).await);
         }
-        let routed = tokio::time::timeout(REQUEST_WITHIN, self.route(&user, request));
+        let within = request.query.timeout()?.unwrap_or(REQUEST_WITHIN).min(REQUEST_WITHIN);
+        let routed = tokio::time::timeout(within, self.route(&user, request));
         routed.await.unwrap_or_else(|_| {
             let message = "Timeout: request did not complete within the allotted timeout";
             Err(Error::new(Reason::Timeout, message))

@@ -13,8 +13,17 @@ use std::time::{Duration, Instant};
 
 /// How many snapshots are pinned at most; the oldest goes first.
 const PINNED_MAX: usize = 32;
+/// In place of a revision: the newest.
+const ANY_REVISION: i64 = -1;
+const VERSION: &str = "meta.k8s.io/v1";
 /// How long a page may be asked for after the one before.
 const PINNED_FOR: Duration = Duration::from_secs(300);
+
+/// What Kubernetes says of a token whose snapshot is gone; the Status carries a token that goes on without one.
+const TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You can start a \
+    new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the \
+    results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or \
+    deleted between the time the first chunk was returned and now may show up in the list.";
 
 /// Snapshots that continue tokens name.
 #[derive(Default)]
@@ -29,7 +38,8 @@ struct Pinned {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Token {
     v: String,
-    rv: u64,
+    /// [`ANY_REVISION`] after the snapshot was lost: what follows is read from what there is.
+    rv: i64,
     start: String,
     /// How many objects come after the page that gave it, so that they are counted once; none with a selector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,8 +63,9 @@ impl Token {
     pub(crate) fn decode(text: &str) -> Result<Token, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok();
         let token: Option<Token> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let valid =
-            token.filter(|token| token.v == "meta.k8s.io/v1" && token.rv > 0 && !token.start.is_empty());
+        let valid = token.filter(|token| {
+            token.v == VERSION && (token.rv > 0 || token.rv == ANY_REVISION) && !token.start.is_empty()
+        });
         valid.ok_or_else(|| Error::bad_request("continue key is not valid: it was not given by this server"))
     }
 }
@@ -69,7 +80,8 @@ impl Pages {
         latest: Arc<Snapshot>,
     ) -> Result<Arc<Snapshot>, Error> {
         let wanted = match (token, query.version) {
-            (Some(token), _) => token.rv,
+            (Some(Token { rv: ANY_REVISION, .. }), _) => return Ok(latest),
+            (Some(token), _) => token.rv.unsigned_abs(),
             (None, Version::Exact(revision)) => revision,
             (None, Version::AtLeast(revision)) if latest.revision() < revision => {
                 return Err(too_large(revision, latest.revision()));
@@ -83,10 +95,8 @@ impl Pages {
             return Err(too_large(wanted, latest.revision()));
         }
         self.pinned(wanted).ok_or_else(|| match token {
-            Some(_) => Error::expired(
-                "The provided continue parameter is too old to display a consistent list result. \
-                 You must start a new list without the continue parameter.",
-            ),
+            Some(token) => Error::expired(TOO_OLD)
+                .continuing(Token { rv: ANY_REVISION, left: None, ..token.clone() }.encode()),
             None => Error::expired(format!("The resourceVersion for the provided list is too old: {wanted}")),
         })
     }
@@ -131,7 +141,8 @@ impl Pages {
         let remaining = query.selection.is_empty().then(|| left.unwrap_or_else(|| 1 + rest.count()));
         let start = objects.last().map_or_else(String::new, |object| object.key.to_string());
         self.pin(snapshot);
-        let token = Token { v: "meta.k8s.io/v1".into(), rv: snapshot.revision(), start, left: remaining };
+        let rv = i64::try_from(snapshot.revision()).unwrap_or(i64::MAX);
+        let token = Token { v: VERSION.into(), rv, start, left: remaining };
         Page { objects, token: Some(token.encode()), remaining }
     }
 }
@@ -219,6 +230,12 @@ mod tests {
         assert_eq!(ask("resourceVersion=3").unwrap_err().code(), 504);
         assert_eq!(ask("resourceVersion=1").unwrap(), 2);
         assert_eq!(Token::decode("rubbish").unwrap_err().code(), 400);
+        let old = Token { v: VERSION.into(), rv: 1, start: "configmaps/d/a".into(), left: Some(1) };
+        let gone = pages.snapshot(&query("limit=1"), Some(&old), snapshot.clone()).unwrap_err();
+        assert_eq!(gone.status()["reason"], "Expired");
+        let on = Token::decode(gone.status()["metadata"]["continue"].as_str().unwrap()).unwrap();
+        assert_eq!(pages.snapshot(&query("limit=1"), Some(&on), snapshot.clone()).unwrap().revision(), 2);
+        assert_eq!(names(&pages.page(kind(), None, &query("limit=1"), Some(&on), &snapshot)), ["b"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a URL's query asks for. Pure.
 
-use peapod_api::error::Reason;
+use peapod_api::error::{Cause, Reason};
 use peapod_api::selector::{FieldSelector, LabelSelector};
 use peapod_api::{Error, FieldError, Kind};
 use serde_json::json;
@@ -39,6 +39,17 @@ impl Query {
     /// Kubernetes' rule for flags: present and neither `false` nor `0`.
     pub(crate) fn flag(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| !value.eq_ignore_ascii_case("false") && value != "0")
+    }
+
+    /// `timeout`, as Go writes durations: how long the client will wait. Errors: 400.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, Error> {
+        let Some(text) = self.get("timeout").filter(|text| !text.is_empty()) else { return Ok(None) };
+        let parsed = duration(text).ok_or_else(|| {
+            Error::bad_request(format!(
+                "invalid timeout specified in the request URL: time: invalid duration {text:?}"
+            ))
+        })?;
+        Ok(Some(parsed).filter(|timeout| !timeout.is_zero()))
     }
 
     /// A whole number. Errors: 400 for what is none.
@@ -119,12 +130,15 @@ impl Selection {
 impl ListQuery {
     /// Errors: 400 and 422 as Kubernetes gives them.
     pub(crate) fn read(kind: &Kind, query: &Query) -> Result<ListQuery, Error> {
-        let limit = match query.number("limit")? {
-            Some(limit) if limit < 0 => return Err(Error::bad_request("limit must not be negative")),
-            limit => limit.filter(|limit| *limit > 0).map(|limit| limit as usize),
-        };
+        let limit =
+            query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
         let token = query.get("continue").filter(|token| !token.is_empty()).map(Into::into);
-        let (revision, rule) = (revision(query)?, query.text("resourceVersionMatch"));
+        if query.flag("sendInitialEvents") {
+            return Err(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+        }
+        let bad =
+            |_| Error::bad_request(format!("invalid resource version: {:?}", query.text("resourceVersion")));
+        let (revision, rule) = (revision(query).map_err(bad)?, query.text("resourceVersionMatch"));
         let version = match (revision, rule) {
             (None, "") => Version::Latest,
             (None, _) => {
@@ -142,7 +156,7 @@ impl ListQuery {
             (Some(revision), "Exact") => Version::Exact(revision),
             (Some(revision), "") if limit.is_some() => Version::Exact(revision),
             (Some(revision), "" | "NotOlderThan") => Version::AtLeast(revision),
-            (Some(_), other) => return Err(unsupported_match(other)),
+            (Some(_), other) => return Err(unsupported_match(other, &["Exact", "NotOlderThan", ""])),
         };
         Ok(ListQuery { selection: Selection::read(kind, query)?, version, limit, token })
     }
@@ -172,9 +186,11 @@ impl WatchQuery {
             }
             (Some(_), "NotOlderThan") => Some(query.flag("sendInitialEvents")),
             (Some(_), "") => {
-                return Err(options_forbid("resourceVersionMatch is required when sendInitialEvents is set"));
+                return Err(options_forbid(
+                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                ));
             }
-            (Some(_), other) => return Err(unsupported_match(other)),
+            (Some(_), other) => return Err(unsupported_match(other, &["NotOlderThan"])),
         };
         let seconds = query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
         let known = revision.filter(|revision| *revision > 0);
@@ -209,19 +225,53 @@ fn revision(query: &Query) -> Result<Option<u64>, Error> {
 }
 
 fn options_forbid(detail: &str) -> Error {
-    let error = FieldError::forbidden("resourceVersionMatch", detail);
+    forbidden("resourceVersionMatch", detail)
+}
+
+fn forbidden(field: &str, detail: &str) -> Error {
+    Error::invalid("meta.k8s.io", "ListOptions", "", &[FieldError::forbidden(field, detail)])
+}
+
+fn unsupported_match(value: &str, supported: &[&str]) -> Error {
+    let error = FieldError::not_supported("resourceVersionMatch", &json!(value), supported);
     Error::invalid("meta.k8s.io", "ListOptions", "", &[error])
 }
 
-fn unsupported_match(value: &str) -> Error {
-    let error = FieldError::not_supported("resourceVersionMatch", &json!(value), &["Exact", "NotOlderThan"]);
-    Error::invalid("meta.k8s.io", "ListOptions", "", &[error])
+/// A duration as Go writes it: `300ms`, `1m30s`, `1.5h`.
+fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (mut rest, mut seconds) = (text, 0.0);
+    while !rest.is_empty() {
+        let number_ends = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..number_ends].parse().ok()?;
+        rest = &rest[number_ends..];
+        let unit_ends = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        seconds += number
+            * match &rest[..unit_ends] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &rest[unit_ends..];
+    }
+    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
 }
 
 /// 504: the client knows a revision that this server has not reached.
 pub(crate) fn too_large(wanted: u64, current: u64) -> Error {
-    let message = format!("Too large resource version: {wanted}, current: {current}");
-    Error::new(Reason::Timeout, message).retry_after(1)
+    let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
+    let cause = Cause {
+        reason: "ResourceVersionTooLarge".into(),
+        message: "Too large resource version".into(),
+        field: String::new(),
+    };
+    Error::new(Reason::Timeout, message).because(cause).retry_after(1)
 }
 
 #[cfg(test)]
@@ -258,16 +308,20 @@ mod tests {
             ("resourceVersionMatch=Exact", 422),
             ("resourceVersion=0&resourceVersionMatch=Exact", 422),
             ("resourceVersion=1&resourceVersionMatch=Newest", 422),
-            ("resourceVersion=x", 422),
+            ("resourceVersion=x", 400),
+            ("resourceVersion=-1", 400),
             ("resourceVersion=5&continue=abc", 400),
+            ("resourceVersionMatch=Exact&resourceVersion=5&continue=abc", 422),
+            ("sendInitialEvents=true", 422),
             ("limit=many", 400),
-            ("limit=-1", 400),
             ("fieldSelector=spec.nope=1", 400),
             ("labelSelector=a in b", 400),
         ] {
             assert_eq!(list(text).unwrap_err().code(), code, "{text}");
         }
         assert_eq!(list("limit=0").unwrap().limit, None);
+        assert_eq!(list("limit=-1").unwrap().limit, None);
+        assert_eq!(watch("resourceVersion=x").unwrap_err().code(), 422);
     }
 
     #[test]
@@ -285,6 +339,18 @@ mod tests {
         assert_eq!(shape("sendInitialEvents=false&resourceVersionMatch=NotOlderThan"), (None, false, false));
         assert!(watch("sendInitialEvents=true").is_err());
         assert!(watch("resourceVersionMatch=NotOlderThan").is_err());
+    }
+
+    #[test]
+    fn timeouts_are_durations_of_go() {
+        let timeout =
+            |text: &str| Query::parse(&format!("timeout={text}")).timeout().map_err(|error| error.code());
+        assert_eq!(timeout("32s"), Ok(Some(Duration::from_secs(32))));
+        assert_eq!(timeout("1m1.5s"), Ok(Some(Duration::from_millis(61_500))));
+        assert_eq!((timeout(""), timeout("0"), timeout("0s")), (Ok(None), Ok(None), Ok(None)));
+        for text in ["5", "s", "-1s", "1y", "1s1", "..s", "99999999999999999999999h"] {
+            assert_eq!(timeout(text), Err(400), "{text}");
+        }
     }
 
     #[test]

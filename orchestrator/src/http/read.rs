@@ -72,6 +72,7 @@ pub(super) async fn list(
     let objects = page.objects;
     let costly = form.parses_objects() && objects.len() > ENCODE_INLINE_OBJECTS;
     let (content_type, body) = if costly {
+        let _turn = api.encoders.acquire().await;
         let encoding = tokio::task::spawn_blocking(move || form.list(&objects, &metadata));
         encoding.await.map_err(|error| {
             tracing::error!(%error, "a list could not be encoded");

@@ -210,7 +210,12 @@ impl Watch {
         let object = &self.form.kind.shown(object);
         match (self.form.accept.shape, self.form.accept.encoding) {
             (Shape::Object, Encoding::Json) => write_event(piece, type_, object.json()),
-            (Shape::Metadata(version), _) => write_event(piece, type_, &table::partial(object, version)),
+            (Shape::Metadata(version), Encoding::Json) => {
+                write_event(piece, type_, &table::partial(object, version));
+            }
+            (Shape::Metadata(version), Encoding::Protobuf) => {
+                self.write_value(piece, type_, &table::partial_value(&object.value(), version));
+            }
             _ => self.write_value(piece, type_, &object.value()),
         }
     }

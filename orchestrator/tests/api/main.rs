@@ -4,6 +4,7 @@
 mod client;
 mod custom;
 mod kubectl;
+mod limits;
 mod reads;
 mod rights;
 mod tokens;

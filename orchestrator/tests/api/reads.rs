@@ -48,6 +48,14 @@ async fn lists_are_selected_and_paged() {
     assert_eq!(seen, 5, "the deletion came after the first page");
     let expired = admin.get(&format!("{MAPS}?resourceVersion=1&resourceVersionMatch=Exact")).await;
     assert_eq!((expired.status(), expired.json()["reason"].clone()), (410, json!("Expired")));
+    let ahead = admin.get(&format!("{MAPS}?resourceVersion=999999&resourceVersionMatch=NotOlderThan")).await;
+    assert_eq!((ahead.status(), ahead.header("retry-after")), (504, "1"));
+    assert_eq!(ahead.json()["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
+    let streamed = admin.get(&format!("{MAPS}?sendInitialEvents=true")).await;
+    assert_eq!(
+        streamed.json()["message"],
+        "ListOptions.meta.k8s.io \"\" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"
+    );
 }
 
 #[tokio::test]

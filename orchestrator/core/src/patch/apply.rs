@@ -5,6 +5,7 @@ use super::managed_fields::{Entry, Operation, owned_part, read, strip, take, wri
 use super::structure::{Comparison, compare, fields_of, merge, remove};
 use crate::schema::Type;
 use crate::schema::normalize::{normalize, tidy, zero};
+use crate::schema::{decode, validate::check_types};
 use peapod_api::Error;
 use peapod_api::error::Cause;
 use serde_json::Value;
@@ -26,10 +27,7 @@ pub fn apply(
     operation: &Operation<'_>,
     force: bool,
 ) -> Result<Value, Error> {
-    if config
-        .pointer("/metadata/managedFields")
-        .is_some_and(|list| list.as_array().is_none_or(|l| !l.is_empty()))
-    {
+    if config.pointer("/metadata/managedFields").is_some_and(|list| !list.is_null()) {
         return Err(Error::bad_request("metadata.managedFields must be nil"));
     }
     let mut config = config.clone();
@@ -47,11 +45,10 @@ pub fn apply(
         let kept = entries.iter().fold(own.set.clone(), |all, entry| all.union(&entry.set));
         remove(ty, &mut merged, &before.set, &kept);
     }
-    keep_last_applied(live, &mut merged, &config, operation);
-
     let difference = difference(ty, base, &merged, operation.subresource);
     if !force {
-        refuse_conflicts(&entries, &difference, &own.set)?;
+        let allowed = of_client_side_apply(ty, live, operation);
+        refuse_conflicts(&entries, &difference, &own.set, &allowed)?;
     }
     take(&mut entries, &difference);
     let unchanged = difference.is_same() && before.as_ref().is_some_and(|before| before.set == own.set);
@@ -60,6 +57,7 @@ pub fn apply(
     }
     entries.push(own);
     write(&mut merged, entries);
+    keep_last_applied(live, &mut merged, &config, operation);
     Ok(merged)
 }
 
@@ -81,7 +79,7 @@ fn entries_of(ty: &Type, live: Option<&Value>, operation: &Operation<'_>) -> Vec
     vec![before]
 }
 
-/// Client-side apply still compares with its annotation: keep it true if it is there.
+/// Client-side apply still compares with its annotation: keep it true if it is there, whoever owns it.
 fn keep_last_applied(live: Option<&Value>, merged: &mut Value, config: &Value, operation: &Operation<'_>) {
     let annotation = |object: &Value| object["metadata"]["annotations"][LAST_APPLIED].is_string();
     if operation.manager != "kubectl" || !live.is_some_and(annotation) || !annotation(merged) {
@@ -94,13 +92,36 @@ fn keep_last_applied(live: Option<&Value>, merged: &mut Value, config: &Value, o
     merged["metadata"]["annotations"][LAST_APPLIED] = format!("{config}\n").into();
 }
 
-fn refuse_conflicts(entries: &[Entry], difference: &Comparison, own: &FieldSet) -> Result<(), Error> {
+/// What kubectl has applied on the client's side and nobody has changed since: kubectl takes it over without a conflict
+/// when it begins to apply on the server's side.
+fn of_client_side_apply(ty: &Type, live: Option<&Value>, operation: &Operation<'_>) -> FieldSet {
+    let applied = || {
+        let live = live.filter(|_| operation.manager == "kubectl")?;
+        let text = live["metadata"]["annotations"][LAST_APPLIED].as_str()?;
+        let mut applied = decode::json(text.as_bytes()).ok()?.value;
+        if applied["apiVersion"] != operation.api_version || check_types(ty, &applied).is_err() {
+            return None;
+        }
+        tidy(ty, &mut applied);
+        let changed = compare(ty, &applied, live);
+        let set = fields_of(ty, &applied).difference(&changed.modified);
+        Some(set.difference(&changed.added).difference(&changed.removed))
+    };
+    applied().unwrap_or_default()
+}
+
+fn refuse_conflicts(
+    entries: &[Entry],
+    difference: &Comparison,
+    own: &FieldSet,
+    allowed: &FieldSet,
+) -> Result<(), Error> {
     // A field that is set to its empty value looks removed.
     let emptied = difference.removed.intersection(own);
     let changed = difference.modified.clone().union(&difference.added).union(&emptied);
     let mut by_manager: Vec<(String, Vec<String>)> = entries
         .iter()
-        .map(|entry| (printed(entry), entry.set.intersection(&changed)))
+        .map(|entry| (printed(entry), entry.set.intersection(&changed).difference(allowed)))
         .filter(|(_, set)| !FieldSet::is_empty(set))
         .map(|(manager, set)| (manager, set.paths()))
         .collect();

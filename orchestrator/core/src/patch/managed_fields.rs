@@ -106,9 +106,13 @@ impl Entry {
 
 /// Records in `object` what `operation` changed: `live` is the stored object, None for a create. Both are normalized and
 /// defaulted. Entries that the client sent in `object` replace the stored ones unless they are malformed or the write
-/// goes to a subresource; a single empty entry clears them.
+/// goes to a subresource; a single empty entry clears them. A stored object that has none is not tracked until somebody
+/// applies to it.
 pub fn update(ty: &Type, live: Option<&Value>, object: &mut Value, operation: &Operation<'_>) {
     let mut entries = entries_to_start_from(live, object, operation);
+    if live.is_some() && entries.is_empty() {
+        return write(object, entries);
+    }
     let difference = match live {
         Some(live) => compare(ty, live, object),
         None => compare(ty, &zero(ty), object),
@@ -329,6 +333,10 @@ mod tests {
         cleared["metadata"]["managedFields"] = json!([{}]);
         update(ty, Some(&live), &mut cleared, &operation("b", 2));
         assert!(cleared["metadata"].get("managedFields").is_none());
+        let mut later = cleared.clone();
+        later["spec"]["replicas"] = 9.into();
+        update(ty, Some(&cleared), &mut later, &operation("b", 3));
+        assert!(later["metadata"].get("managedFields").is_none(), "nobody has applied yet");
         let mut forgotten = live.clone();
         forgotten["metadata"].as_object_mut().unwrap().remove("managedFields");
         update(ty, Some(&live), &mut forgotten, &operation("b", 2));
@@ -338,7 +346,9 @@ mod tests {
     #[test]
     fn old_updaters_are_folded_together() {
         let ty = lookup_kind("v1", "ConfigMap").unwrap();
-        let mut live = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}});
+        let mut live =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": "x"}});
+        update(ty, None, &mut live, &Operation { api_version: "v1", ..operation("creator", 0) });
         for n in 0..30_i64 {
             let mut next = live.clone();
             next["data"][format!("k{n}")] = "x".into();
@@ -355,6 +365,6 @@ mod tests {
         let entries = read(&live);
         assert_eq!(entries.len(), MAX_UPDATE_ENTRIES);
         let all = entries.iter().fold(FieldSet::default(), |all, entry| all.union(&entry.set));
-        assert_eq!(all.paths().len(), 31);
+        assert_eq!(all.paths().len(), 32);
     }
 }

@@ -162,6 +162,36 @@ fn force_takes_over_and_equal_values_are_shared() {
     assert_eq!((entries.len(), entries[0].manager.as_str()), (1, "bob"));
 }
 
+/// kubectl's first server-side apply after client-side ones.
+#[test]
+fn what_kubectl_applied_on_the_client_is_taken_over_without_conflict() {
+    let mut live = finished(config(json!({"replicas": 2, "paused": true, "minReadySeconds": 3})));
+    let last = config(json!({"replicas": 2, "minReadySeconds": 7}));
+    live["metadata"]["annotations"] = json!({LAST_APPLIED: last.to_string()});
+    let bare = live.clone();
+    update(ty(), None, &mut live, &operation("kubectl-client-side-apply", 1));
+    let next = applied(Some(&live), &config(json!({"replicas": 5})), "kubectl", 2, false).unwrap();
+    assert_eq!(next["spec"]["replicas"], 5);
+    let owner = read(&next).into_iter().find(|entry| entry.applied).unwrap();
+    assert!(owner.set.paths().contains(&".spec.replicas".to_string()));
+    // Others' fields, fields that have changed since, and other managers still conflict.
+    for (spec, manager) in [
+        (json!({"paused": false}), "kubectl"),
+        (json!({"minReadySeconds": 9}), "kubectl"),
+        (json!({"replicas": 5}), "someone"),
+    ] {
+        assert_eq!(
+            applied(Some(&live), &config(spec), manager, 2, false).unwrap_err().code(),
+            409,
+            "{manager}"
+        );
+    }
+    let mut broken = bare;
+    broken["metadata"]["annotations"] = json!({LAST_APPLIED: "{"});
+    update(ty(), None, &mut broken, &operation("kubectl-client-side-apply", 1));
+    assert!(applied(Some(&broken), &config(json!({"replicas": 5})), "kubectl", 2, false).is_err());
+}
+
 #[test]
 fn what_nobody_managed_belongs_to_before_first_apply() {
     let live = finished(config(json!({"replicas": 2})));

@@ -1,0 +1,156 @@
+//! The last touch to an answer: indented for people, compressed for those who asked and where it pays.
+
+use super::Request;
+use super::answer::{Answer, JSON};
+use super::query::Query;
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderValue, Method, header};
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use peapod_core::schema::protobuf;
+use serde_json::Value;
+use std::io::Write;
+use tokio::sync::Semaphore;
+
+/// Smaller answers are sent as they are, as Kubernetes does.
+const COMPRESS_FROM_BYTES: u64 = 128 << 10;
+/// Clients whose users read JSON.
+const READ_BY_PEOPLE: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
+
+/// What a request says of the form of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wishes {
+    pretty: bool,
+    gzip: bool,
+}
+
+impl Wishes {
+    pub(super) fn of(request: &Request) -> Wishes {
+        let gzip = request.method == Method::GET && accepts_gzip(request.header(header::ACCEPT_ENCODING));
+        Wishes { pretty: is_for_people(&request.query, &request.headers), gzip }
+    }
+}
+
+/// `pretty`, or a user agent behind which somebody sits.
+fn is_for_people(query: &Query, headers: &HeaderMap) -> bool {
+    if query.get("pretty").is_some() {
+        return query.flag("pretty");
+    }
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    READ_BY_PEOPLE.iter().any(|prefix| agent.starts_with(prefix))
+}
+
+fn accepts_gzip(header: &str) -> bool {
+    header.split(',').any(|entry| {
+        let (coding, quality) = entry.split_once(';').unwrap_or((entry, ""));
+        let ruled_out = quality.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()) == Some(0.0);
+        coding.trim().eq_ignore_ascii_case("gzip") && !ruled_out
+    })
+}
+
+/// `answer` in the form that was wished for. What streams stays as it is.
+pub(super) async fn finish(answer: Answer, wishes: Wishes, encoders: &Semaphore) -> Answer {
+    let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_json = content_type.is_some_and(|text| text.starts_with(JSON));
+    let is_ours = is_json || content_type.is_some_and(|text| text.starts_with(protobuf::CONTENT_TYPE));
+    let Some(size) = answer.body().size_hint().exact().filter(|_| is_ours) else { return answer };
+    let pretty = wishes.pretty && is_json;
+    let gzip = wishes.gzip
+        && size >= COMPRESS_FROM_BYTES
+        && !answer.headers().contains_key(header::CONTENT_ENCODING);
+    if !pretty && !gzip {
+        return answer;
+    }
+    let (mut head, body) = answer.into_parts();
+    // The body is there already: nothing is waited for.
+    let Ok(body) = body.collect().await else { return super::answer::error(&lost()) };
+    let body = body.to_bytes();
+    let work = move || {
+        let body = if pretty { indented(&body) } else { body };
+        if gzip { compressed(&body) } else { Ok(body) }
+    };
+    let done = if size < COMPRESS_FROM_BYTES {
+        work()
+    } else {
+        let _turn = encoders.acquire().await;
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    };
+    let Ok(body) = done else { return super::answer::error(&lost()) };
+    if gzip {
+        head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    }
+    head.headers.remove(header::CONTENT_LENGTH);
+    Answer::from_parts(head, body.into())
+}
+
+fn lost() -> peapod_api::Error {
+    peapod_api::Error::internal("the answer could not be encoded")
+}
+
+fn indented(body: &Bytes) -> Bytes {
+    let read: Result<Value, _> = serde_json::from_slice(body);
+    let written = read.and_then(|value| serde_json::to_vec_pretty(&value));
+    written.map_or_else(
+        |_| body.clone(),
+        |mut text| {
+            text.push(b'\n');
+            text.into()
+        },
+    )
+}
+
+fn compressed(body: &Bytes) -> std::io::Result<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish().map(Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+    use super::*;
+    use serde_json::json;
+    use std::io::Read;
+
+    async fn finished(answer: Answer, pretty: bool, gzip: bool) -> (HeaderMap, Bytes) {
+        let (head, body) = finish(answer, Wishes { pretty, gzip }, &Semaphore::new(1)).await.into_parts();
+        (head.headers, body.collect().await.unwrap().to_bytes())
+    }
+
+    #[tokio::test]
+    async fn large_answers_are_compressed_for_those_who_ask() {
+        let large = json!({"data": "x".repeat(200 << 10)});
+        let (headers, body) = finished(answer::json(&large), false, true).await;
+        assert_eq!(headers["content-encoding"], "gzip");
+        assert_eq!(headers["vary"], "Accept-Encoding");
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
+        assert_eq!(text, large.to_string());
+        assert!(body.len() < text.len() / 10);
+        for (answer, gzip) in [
+            (answer::json(&large), false),
+            (answer::json(&json!({})), true),
+            (answer::text("x".repeat(200 << 10)), true),
+        ] {
+            assert!(!finished(answer, false, gzip).await.0.contains_key("content-encoding"));
+        }
+        assert!(accepts_gzip("br;q=1.0, gzip;q=0.8") && accepts_gzip("GZIP"));
+        assert!(!accepts_gzip("") && !accepts_gzip("gzip;q=0, br") && !accepts_gzip("identity"));
+    }
+
+    #[tokio::test]
+    async fn people_read_indented_json() {
+        let (_, body) = finished(answer::json(&json!({"a": [1]})), true, false).await;
+        assert_eq!(body, "{\n  \"a\": [\n    1\n  ]\n}\n");
+        assert_eq!(finished(answer::text("{}"), true, false).await.1, "{}");
+        let wishes = |query: &str, agent: &'static str| {
+            let headers = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static(agent))]);
+            is_for_people(&Query::parse(query), &headers)
+        };
+        assert!(wishes("pretty=true", "kubectl/v1.36") && wishes("", "curl/8.0"));
+        assert!(!wishes("", "kubectl/v1.36") && !wishes("pretty=false", "curl/8.0"));
+    }
+}

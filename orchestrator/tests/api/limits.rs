@@ -1,0 +1,117 @@
+//! What the server does not let clients do to it and to each other, and the forms that save them bytes.
+
+use crate::client::{Client, World};
+use http::Method;
+use peapod_orchestrator::Identity;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+/// A request of `node` whose body never ends.
+async fn unfinished(world: &World, node: &str) -> DuplexStream {
+    let mut stream = world.plane.connect(Identity::node(node));
+    let head = "POST /api/v1/namespaces/default/events HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_flood_of_one_client_leaves_seats_to_the_others() {
+    let world = World::start().await;
+    let mut flood = Vec::new();
+    let mut loud = Client::over(world.plane.connect(Identity::node("loud"))).await;
+    let refused = loop {
+        flood.push(unfinished(&world, "loud").await);
+        let answer = loud.get("/api/v1/nodes").await;
+        if answer.status() != 200 {
+            break answer;
+        }
+        assert!(flood.len() < 1000, "nothing is refused");
+    };
+    assert_eq!((refused.status(), refused.header("retry-after")), (429, "1"));
+    assert_eq!(refused.json()["reason"], "TooManyRequests");
+    let mut other = Client::over(world.plane.connect(Identity::node("other"))).await;
+    let lease =
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "other"}});
+    other.create("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", &lease).await;
+    assert_eq!(world.admin().await.get(MAPS).await.status(), 200);
+    drop(flood);
+    while loud.get("/api/v1/nodes").await.status() == 429 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn bodies_and_objects_have_limits() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let map = |bytes: usize| {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big",
+            "annotations": {}}, "binaryData": {"k": "QUJD".repeat(bytes / 4)}});
+        object.to_string()
+    };
+    let body = admin.ask(Method::POST, MAPS, &[], map(3 << 20)).await;
+    assert_eq!((body.status(), body.json()["reason"].clone()), (413, json!("RequestEntityTooLarge")));
+    assert_eq!(body.json()["message"], "Request entity too large: limit is 3145728");
+    let object = admin.ask(Method::POST, MAPS, &[], map(1_600_000)).await;
+    assert!(matches!(object.status(), 413 | 422), "{}", object.text());
+    assert_eq!(admin.ask(Method::POST, MAPS, &[], map(1_000_000)).await.status(), 201);
+    let bomb = admin.ask(Method::POST, MAPS, &[("content-encoding", "gzip")], vec![0x1f, 0x8b]).await;
+    assert_eq!(bomb.status(), 415, "{}", bomb.text());
+    let deep = format!("{{\"data\":{}1{}}}", "[".repeat(50_000), "]".repeat(50_000));
+    assert_eq!(admin.ask(Method::POST, MAPS, &[], deep).await.status(), 400);
+    // Ten lines of YAML that mean a billion.
+    let mut yaml = String::from("apiVersion: v1\nkind: ConfigMap\na0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..9 {
+        let before = format!("*a{}", level - 1);
+        yaml += &format!("a{level}: &a{level} [{}]\n", vec![before; 10].join(","));
+    }
+    let laughs = admin.ask(Method::POST, MAPS, &[("content-type", "application/yaml")], yaml).await;
+    assert_eq!(laughs.status(), 400, "{}", laughs.text());
+    for content_type in ["application/apply-patch+cbor", "text/plain", ""] {
+        let odd =
+            admin.ask(Method::PATCH, &format!("{MAPS}/big"), &[("content-type", content_type)], "{}").await;
+        assert_eq!((odd.status(), odd.json()["reason"].clone()), (415, json!("UnsupportedMediaType")));
+        assert!(odd.text().contains("application/strategic-merge-patch+json, application/apply-patch+yaml"));
+    }
+    assert_eq!(admin.get(&format!("{MAPS}?timeout=soon")).await.status(), 400);
+    assert_eq!(admin.get(&format!("{MAPS}?timeout=1m0s")).await.status(), 200);
+    let late = admin.get(&format!("{MAPS}?timeout=1ms&resourceVersion=999999")).await;
+    assert_eq!((late.status(), late.json()["reason"].clone()), (504, json!("Timeout")));
+    assert_eq!(admin.ask(Method::HEAD, "/livez", &[], "").await.status(), 200);
+}
+
+#[tokio::test]
+async fn who_may_not_write_is_refused_before_his_body_is_read() {
+    let world = World::start().await;
+    let mut stream = world.plane.connect(Identity::node("n1"));
+    let head = format!("POST {MAPS} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 403");
+}
+
+#[tokio::test]
+async fn large_answers_are_compressed_and_people_read_lines() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    for name in ["a", "b"] {
+        let map = json!({"metadata": {"name": name}, "data": {"k": "x".repeat(100_000)}});
+        admin.create(MAPS, &map).await;
+    }
+    let plain = admin.get(MAPS).await;
+    assert_eq!(plain.header("content-encoding"), "");
+    let packed = admin.ask(Method::GET, MAPS, &[("accept-encoding", "gzip")], "").await;
+    assert_eq!((packed.header("content-encoding"), packed.header("vary")), ("gzip", "Accept-Encoding"));
+    assert!(packed.body.len() < plain.body.len() / 10);
+    let mut text = String::new();
+    let mut unpacked = flate2::read::GzDecoder::new(&packed.body[..]);
+    std::io::Read::read_to_string(&mut unpacked, &mut text).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), plain.json());
+    let pretty = admin.get("/api/v1/namespaces/default?pretty=true").await;
+    assert!(pretty.text().starts_with("{\n  \"apiVersion\""), "{}", pretty.text());
+    let small = admin.ask(Method::GET, &format!("{MAPS}/none"), &[("accept-encoding", "gzip")], "").await;
+    assert_eq!((small.status(), small.header("content-encoding")), (404, ""));
+}
