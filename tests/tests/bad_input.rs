@@ -157,3 +157,12 @@ fn a_start_that_cannot_succeed_ends_with_one_line() {
         assert!(text.contains(expected), "{args:?} does not say {expected:?}: {text}");
     }
 }
+
+#[test]
+fn a_newcomer_is_told_what_to_do_next() {
+    for args in [&[][..], &["--help"]] {
+        let output = Command::new(peapod()).args(args).env("KUBECONFIG", "/nowhere").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("Getting started:\n  peapod up"), "{args:?}: {text}");
+    }
+}

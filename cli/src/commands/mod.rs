@@ -18,7 +18,7 @@ mod version;
 
 use crate::client::Client;
 use crate::place::Server;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::future::Future;
 use std::process::ExitCode;
 
@@ -33,12 +33,13 @@ Getting started:
 
 /// A lightweight orchestrator for WebAssembly that speaks the Kubernetes API.
 #[derive(Parser, Debug)]
-#[command(name = "peapod", version, arg_required_else_help = true, after_help = NEXT)]
+#[command(name = "peapod", version, after_help = NEXT)]
 pub(crate) struct Peapod {
     #[command(flatten)]
     server: Server,
+    /// None asks for help. clap's own rule for that takes KUBECONFIG for an argument.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -73,7 +74,11 @@ impl Peapod {
     /// Runs the command.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let server = &self.server;
-        match self.command {
+        let Some(command) = self.command else {
+            Peapod::command().print_help()?;
+            return Ok(ExitCode::SUCCESS);
+        };
+        match command {
             Command::Up(up) => up.run(server),
             Command::Server(own) => own.run(server),
             Command::Agent(agent) => agent.run(server),

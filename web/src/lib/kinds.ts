@@ -41,6 +41,13 @@ export function titleOf(kind: Kind): string {
   return kind.kind.slice(0, same) + kind.plural.slice(same);
 }
 
+/** The kinds of each API group, the core group first, in the order of their names. */
+export function byGroup(kinds: Kind[]): Record<string, Kind[]> {
+  const groups: Record<string, Kind[]> = {};
+  for (const kind of kinds.toSorted((a, b) => a.group.localeCompare(b.group))) (groups[kind.group] ??= []).push(kind);
+  return groups;
+}
+
 /** The path of a collection; all namespaces if `namespace` is empty. */
 export function collectionPath(kind: Kind, namespace = ''): string {
   const root = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
