@@ -186,7 +186,7 @@ pub(super) fn backends(snapshot: &Snapshot, service: &Object) -> BTreeMap<Vec<Po
         else {
             continue;
         };
-        let value = needs_pod(spec).then(|| pod.value()).unwrap_or_default();
+        let value = if needs_pod(spec) { pod.value() } else { Default::default() };
         let ports = resolve_ports(spec, &value);
         groups
             .entry(ports)

@@ -25,7 +25,7 @@ fn of_object(name: &str, schema: &Schema, is_resource: bool) -> Type {
         .filter(|(name, _)| !(is_resource && matches!(name.as_str(), "apiVersion" | "kind" | "metadata")));
     fields.extend(own.map(|(field, below)| of_field(&format!("{name}.{field}"), field, below)));
     let mut ty = Type::new(name, fields);
-    ty.open = schema.open || is_resource && schema.properties.is_empty() && schema.open;
+    ty.open = schema.open;
     ty.atomic = schema.atomic;
     ty
 }

@@ -236,7 +236,7 @@ impl ClusterView {
 
 impl NodeView {
     /// What decides whether pods may fit now that did not before.
-    fn shape(&self) -> (bool, Arc<BTreeMap<String, String>>, Vec<Taint>, bool, Resources, usize) {
+    fn shape(&self) -> impl PartialEq + use<> {
         let labels = self.labels.clone();
         (self.exists, labels, self.taints.clone(), self.unschedulable, self.allocatable, self.max_pods)
     }

@@ -209,8 +209,8 @@ fn scale(scale: &Value, path: &str, errors: &mut Errors) {
         }
         if !fields {
             errors.push(FieldError::invalid(&path, value, "should be a json path without array notation"));
-        } else if !text(value).starts_with(root)
-            && !(field == "labelSelectorPath" && text(value).starts_with(".spec."))
+        } else if !(text(value).starts_with(root)
+            || field == "labelSelectorPath" && text(value).starts_with(".spec."))
         {
             let root = root.trim_end_matches('.');
             errors.push(FieldError::invalid(&path, value, &format!("should be a json path under {root}")));
