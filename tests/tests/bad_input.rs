@@ -163,6 +163,9 @@ fn a_newcomer_is_told_what_to_do_next() {
     for args in [&[][..], &["--help"]] {
         let output = Command::new(peapod()).args(args).env("KUBECONFIG", "/nowhere").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && text.contains("Getting started:\n  peapod up"), "{args:?}: {text}");
+        assert!(
+            output.status.success() && text.contains("Getting started:\n  peapod up"),
+            "{args:?}: {text}"
+        );
     }
 }
