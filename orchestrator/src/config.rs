@@ -34,6 +34,8 @@ pub struct Config {
     /// The address under which nodes and pods reach the server; none: the one that it listens on, or where it listens on
     /// all, the machine's first that others can reach.
     pub advertise: Option<IpAddr>,
+    /// Whether NetworkPolicies are kept although nothing enforces them.
+    pub accept_network_policies: bool,
 }
 
 impl Config {
@@ -46,6 +48,7 @@ impl Config {
             node_grace: NODE_GRACE,
             names: Vec::new(),
             advertise: None,
+            accept_network_policies: false,
         }
     }
 

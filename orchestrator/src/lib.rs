@@ -70,7 +70,10 @@ impl ControlPlane {
         let backend = store::Sqlite::open(&config.data_dir)?;
         let cache = Cache::open(backend)?;
 
-        let options = front_door::Options::default();
+        let options = front_door::Options {
+            accept_network_policies: config.accept_network_policies,
+            ..front_door::Options::default()
+        };
         let identity = Identities::open(&config, address, options.ranges.first_address())?;
         let door = FrontDoor::new(cache.clone(), options);
         let advertised = Advertised { address: config.advertised(address) };

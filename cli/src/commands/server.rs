@@ -29,6 +29,9 @@ pub(crate) struct PlaneArgs {
     /// Seconds after which a silent node is given up.
     #[arg(long, value_name = "SECONDS", default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..))]
     node_grace: u64,
+    /// Keep NetworkPolicies, though nothing enforces them yet; without it they are refused.
+    #[arg(long)]
+    accept_network_policies: bool,
 }
 
 impl PlaneArgs {
@@ -39,6 +42,7 @@ impl PlaneArgs {
         config.advertise = self.advertise_address;
         config.names = self.tls_san.clone();
         config.node_grace = Duration::from_secs(self.node_grace);
+        config.accept_network_policies = self.accept_network_policies;
         let plane = ControlPlane::start(config).await?;
         print(&format!("control plane: https://{} (data in {})\n", plane.address(), data_dir.display()));
         if let Some(images) = &self.images

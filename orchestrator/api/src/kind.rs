@@ -31,6 +31,8 @@ pub enum Subresource {
     Token,
     /// The conditions that approve or deny a certificate signing request.
     Approval,
+    /// PUT takes what holds a namespace from it.
+    Finalize,
 }
 
 impl Subresource {
@@ -44,6 +46,7 @@ impl Subresource {
             Subresource::Log => "log",
             Subresource::Token => "token",
             Subresource::Approval => "approval",
+            Subresource::Finalize => "finalize",
         }
     }
 }
@@ -126,6 +129,11 @@ impl Kind {
         } else {
             format!("{}.{}", self.plural, self.group)
         }
+    }
+
+    /// The resource under which its objects are stored: its own, or that of the kind of which it is another form.
+    pub fn stored_resource(&self) -> String {
+        crate::kinds::stored_as(self).map_or_else(|| self.resource(), Kind::resource)
     }
 
     /// Whether it belongs to that group and version.

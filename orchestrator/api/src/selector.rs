@@ -180,6 +180,16 @@ impl FieldSelector {
         parts.map(|part| term(part, supported)).collect::<Result<_, _>>().map(FieldSelector)
     }
 
+    /// The same selector with each field that stands in `from` called as in `to` at the same place.
+    pub fn renamed<S: AsRef<str>>(mut self, from: &[S], to: &[S]) -> FieldSelector {
+        for (field, _, _) in &mut self.0 {
+            if let Some((_, name)) = from.iter().zip(to).find(|(name, _)| name.as_ref() == field.as_str()) {
+                *field = name.as_ref().into();
+            }
+        }
+        self
+    }
+
     /// Whether the object's header satisfies every term.
     pub fn matches(&self, object: &Object) -> bool {
         self.0.iter().all(|(field, equal, value)| (value_of(object, field) == value) == *equal)

@@ -4,11 +4,14 @@
 
 pub mod action;
 pub mod admission;
+pub mod api_services;
 pub mod auth;
 pub mod certificate;
 pub mod controllers;
+pub mod convert;
 pub mod cron;
 pub mod custom;
+pub mod disruption;
 pub mod name;
 pub mod patch;
 pub mod pod_fields;

@@ -1,12 +1,13 @@
 //! The kinds that are served: the rows of the table and those that custom resource definitions make. The set is a value
 //! that the snapshot carries; it is made anew only when a definition changes.
 
+use crate::convert;
 use crate::custom::{self, Custom, Definition};
 use crate::schema::decode::{Decoded, FieldValidation};
 use crate::schema::normalize::normalize;
 use crate::schema::{self, Type};
 use crate::validation::Errors;
-use peapod_api::{Error, Kind, Object, kinds};
+use peapod_api::{Draft, Error, Kind, Object, kinds};
 use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -106,8 +107,40 @@ impl Served {
 
     /// A stored object as this version shows it.
     pub fn shown(&self, object: &Arc<Object>) -> Arc<Object> {
-        self.custom().and_then(|custom| custom.shown(object)).unwrap_or_else(|| object.clone())
+        match self {
+            Served::Row(kind) if kinds::stored_as(kind).is_some() => Arc::new(form(kind, object)),
+            Served::Row(_) => object.clone(),
+            Served::Custom(custom) => custom.shown(object).unwrap_or_else(|| object.clone()),
+        }
     }
+
+    /// Whether [`Served::shown`] gives stored objects as they are.
+    pub fn is_stored(&self) -> bool {
+        matches!(self, Served::Row(kind) if kinds::stored_as(kind).is_none())
+    }
+
+    /// Brings an object into the form in which it is stored, and tells of which kind that is.
+    pub fn store(&self, object: &mut Value) -> &Kind {
+        match self {
+            Served::Row(kind) => {
+                convert::store(kind, object);
+                kinds::stored_as(kind).unwrap_or(kind)
+            }
+            Served::Custom(custom) => {
+                custom.store(object);
+                &custom.kind
+            }
+        }
+    }
+}
+
+/// A stored object in another form of its kind. Selectors go by what is stored.
+fn form(kind: &Kind, object: &Object) -> Object {
+    let mut value = object.value();
+    convert::show(kind, &mut value);
+    let mut shown = Draft::new(kind, object.key.clone(), value).at(object.revision);
+    shown.header = object.header.clone();
+    shown
 }
 
 /// Every kind that is served.

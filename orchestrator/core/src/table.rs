@@ -18,9 +18,10 @@ mod workload;
 
 pub use age::human_duration;
 
+use crate::convert;
 use jiff::Timestamp;
 use peapod_api::kind::{Cell, Column};
-use peapod_api::{Kind, Object, meta};
+use peapod_api::{Kind, Object, kinds, meta};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -157,6 +158,12 @@ pub fn partial(object: &Object, version: &str) -> Vec<u8> {
 
 /// The cells of one object, in the order of the kind's columns.
 pub fn cells(kind: &Kind, object: &Value, now: Timestamp) -> Vec<Value> {
+    let stored = kinds::stored_as(kind).map(|_| {
+        let mut stored = object.clone();
+        convert::store(kind, &mut stored);
+        stored
+    });
+    let object = stored.as_ref().unwrap_or(object);
     kind.columns.iter().map(|column| cell(column, object, now)).collect()
 }
 

@@ -6,12 +6,13 @@ use super::prepare::{self, Step};
 use peapod_api::error::Reason;
 use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
+use peapod_core::api_services;
 use peapod_core::auth::rbac::defaults;
 use peapod_core::controllers::namespace_defaults::{ROOT_CA, SYSTEM};
 use peapod_core::patch::Operation;
 use peapod_core::served::Served;
 use peapod_core::snapshot::Snapshot;
-use peapod_core::strategy::Endpoint;
+use peapod_core::strategy::{Endpoint, class};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -27,6 +28,20 @@ pub struct Advertised {
     pub address: SocketAddr,
 }
 
+/// What an object has to become that is there, from it and from what it should be at least; none: it is good.
+type Reconciled = fn(&Value, &Value) -> Option<Value>;
+
+/// What users may name without having made it: the classes of the system's priorities, the groups of the API.
+fn own_objects() -> Vec<Value> {
+    let priority = |(name, value): (&str, i64)| {
+        json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": value,
+            "description": "Used for system critical pods.",
+        })
+    };
+    class::SYSTEM.map(priority).into_iter().chain(api_services::local()).collect()
+}
+
 impl FrontDoor {
     /// Makes sure that the cluster has what every cluster has. Called once, before anybody else writes.
     pub async fn bootstrap(&self, advertised: &Advertised) -> Result<(), Error> {
@@ -37,15 +52,16 @@ impl FrontDoor {
         for object in self.kubernetes_service(advertised) {
             self.ensure(object).await?;
         }
-        self.keep_default_roles().await?;
+        self.keep(&defaults::objects(), defaults::reconciled).await?;
+        self.keep(&own_objects(), |_, _| None).await?;
         self.renew_leases().await
     }
 
-    /// Adds the roles and bindings that are missing, and what is missing in them.
-    async fn keep_default_roles(&self) -> Result<(), Error> {
+    /// Adds the objects that are missing, in one write; `reconciled` says what one that is there has to become.
+    async fn keep(&self, objects: &[Value], reconciled: Reconciled) -> Result<(), Error> {
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
-            let steps = defaults::objects().into_iter().map(|role| self.keeping_step(&snapshot, role));
+            let steps = objects.iter().map(|object| self.keeping_step(&snapshot, object, reconciled));
             let steps: Vec<Step> = steps.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
             if steps.is_empty() {
                 return Ok(());
@@ -56,14 +72,18 @@ impl FrontDoor {
                 Err(other) => return Err(other.into_error()),
             }
         }
-        Err(Error::new(Reason::Conflict, "the default roles are being changed by somebody else"))
+        Err(Error::new(Reason::Conflict, "the cluster's own objects are being changed by somebody else"))
     }
 
-    fn keeping_step(&self, snapshot: &Snapshot, role: Value) -> Result<Option<Step>, Error> {
-        let existing = snapshot.get(&key_of(&role)?.1);
-        let wanted = match existing {
-            Some(existing) => defaults::reconciled(&existing.value(), &role),
-            None => Some(role),
+    fn keeping_step(
+        &self,
+        snapshot: &Snapshot,
+        object: &Value,
+        reconciled: Reconciled,
+    ) -> Result<Option<Step>, Error> {
+        let wanted = match snapshot.get(&key_of(object)?.1) {
+            Some(existing) => reconciled(&existing.value(), object),
+            None => Some(object.clone()),
         };
         wanted.map_or(Ok(None), |wanted| self.ensuring_step(snapshot, &wanted))
     }

@@ -78,10 +78,8 @@ fn write(mut step: Step) -> Write {
     if step.removes {
         return Write::Delete(step.key);
     }
-    if let Some(custom) = step.kind.custom() {
-        custom.store(&mut step.object);
-    }
-    Write::Put(Draft::new(&step.kind, step.key, step.object))
+    let kind = step.kind.store(&mut step.object);
+    Write::Put(Draft::new(kind, step.key, step.object))
 }
 
 /// Everything that must still be true across objects when the write is done.

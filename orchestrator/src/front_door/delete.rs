@@ -36,7 +36,7 @@ impl FrontDoor {
     /// As [`FrontDoor::delete`], for a caller who may.
     pub(super) async fn remove(&self, target: &Target, options: &DeleteOptions) -> Result<Written, Error> {
         namespace::admit_delete(&target.kind, &target.name)?;
-        let mut before = existing(&self.cache().snapshot(), target)?;
+        let mut before = target.kind.shown(&existing(&self.cache().snapshot(), target)?);
         let mut turn = None;
         for _ in 0..MAX_ATTEMPTS {
             preconditions(target, &before, options)?;
@@ -58,7 +58,7 @@ impl FrontDoor {
                     let marked = objects.into_iter().next().flatten();
                     return Ok(Written::ok(marked.map_or(shown, Shown::Object)));
                 }
-                Err(Failure::Moved(_, Some(current))) => before = current,
+                Err(Failure::Moved(_, Some(current))) => before = target.kind.shown(&current),
                 Err(other) => return Err(other.into_error()),
             }
             if turn.is_none() {

@@ -29,7 +29,7 @@ impl FrontDoor {
         self.admit_user(&snapshot, user, "deletecollection", &target)?;
         let namespace = target.kind.namespaced().then_some(target.namespace.as_str());
         let matches = |object: &&Arc<Object>| labels.matches(&object.header.labels) && fields.matches(object);
-        let resource = target.kind.resource();
+        let resource = target.kind.stored_resource();
         let chosen: Vec<Arc<Object>> = snapshot.list(&resource, namespace).filter(matches).cloned().collect();
         // Owned and boxed: borrowing across the stream is more than the compiler can see to be `Send`.
         let doomed: Vec<BoxFuture<'static, Result<(), Error>>> = chosen
@@ -44,7 +44,7 @@ impl FrontDoor {
             })
             .collect();
         stream::iter(doomed).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
-        let items: Vec<Value> = chosen.iter().map(|object| object.value()).collect();
+        let items: Vec<Value> = chosen.iter().map(|object| target.kind.shown(object).value()).collect();
         Ok(Written::ok(Shown::Value(json!({
             "kind": format!("{}List", target.kind.kind), "apiVersion": target.kind.api_version(),
             "metadata": {"resourceVersion": snapshot.revision().to_string()}, "items": items,

@@ -46,11 +46,13 @@ pub struct Options {
     pub clock: Clock,
     /// Addresses and ports of Services.
     pub ranges: Ranges,
+    /// Whether NetworkPolicies are kept although nothing enforces them.
+    pub accept_network_policies: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { clock: steady_clock(), ranges: Ranges::default() }
+        Options { clock: steady_clock(), ranges: Ranges::default(), accept_network_policies: false }
     }
 }
 
@@ -100,7 +102,13 @@ impl FrontDoor {
     fn moment<'a>(&'a self, snapshot: &'a Snapshot) -> Moment<'a> {
         let (uid, seed) = uuid::Uuid::new_v4().as_u64_pair();
         let stamp = Stamp { now: self.now(), uid: uuid::Uuid::new_v4().to_string(), seed: uid ^ seed };
-        Moment { snapshot, ranges: &self.0.options.ranges, stamp }
+        let options = &self.0.options;
+        Moment {
+            snapshot,
+            ranges: &options.ranges,
+            stamp,
+            accept_network_policies: options.accept_network_policies,
+        }
     }
 
     /// Waits for a turn among those that want to write the same object. Only for those that were too late once.

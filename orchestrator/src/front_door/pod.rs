@@ -1,11 +1,15 @@
 //! What is done to pods besides writing them: binding to a node, and eviction.
 
-use super::FrontDoor;
 use super::decode;
 use super::request::{Body, DeleteOptions, Shown, Target, WriteOptions, Written};
 use super::write::Made;
+use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
+use crate::cache::Guard;
+use peapod_api::error::Reason;
 use peapod_api::{Error, Object, meta};
+use peapod_core::action::Action;
 use peapod_core::auth::User;
+use peapod_core::disruption::{self, Cost};
 use peapod_core::strategy::Endpoint;
 use serde_json::{Value, json};
 
@@ -77,7 +81,7 @@ impl FrontDoor {
         self.change(user, &whole, Endpoint::Binding, options, change).await.map(|_| ())
     }
 
-    /// POST of an `Eviction`: there are no disruption budgets, so it deletes.
+    /// POST of an `Eviction`: a deletion, if the pod's disruption budget allows it. Errors: 429 if it does not.
     pub(super) async fn evict(
         &self,
         user: &User,
@@ -91,10 +95,36 @@ impl FrontDoor {
         names_the_pod(&target, &eviction)?;
         let mut deletion = DeleteOptions::read(&eviction["deleteOptions"])?;
         deletion.dry_run |= options.dry_run;
-        self.remove(&Target { subresource: None, ..target }, &deletion).await?;
+        let pod = Target { subresource: None, ..target };
+        self.spend_budget(&pod, deletion.dry_run).await?;
+        self.remove(&pod, &deletion).await?;
         Ok(Written { warnings, ..success() })
     }
+
+    /// Writes down in the pod's disruption budget that it goes. Whoever is too late asks the budget as it is by then.
+    async fn spend_budget(&self, pod: &Target, dry_run: bool) -> Result<(), Error> {
+        for _ in 0..MAX_ATTEMPTS {
+            let snapshot = self.cache().snapshot();
+            let found = existing(&snapshot, pod)?;
+            let (key, revision, status) = match disruption::evict(&snapshot, &found, self.now())? {
+                Cost::Nothing => return Ok(()),
+                Cost::Disruption { .. } if dry_run => return Ok(()),
+                Cost::Disruption { key, revision, status } => (key, revision, status),
+            };
+            let guard = Guard::Revision { key: key.clone(), revision };
+            match self.act(DISRUPTION, vec![guard], vec![Action::SetStatus { key, status }]).await {
+                Err(error) if error.reason() == Reason::Conflict => {
+                    self.cache().wait_for(snapshot.revision() + 1).await;
+                }
+                other => return other,
+            }
+        }
+        Err(too_busy(&pod.key()))
+    }
 }
+
+/// Who keeps the budgets.
+const DISRUPTION: &str = "system:serviceaccount:kube-system:disruption-controller";
 
 /// The body must speak of the pod that the path names.
 fn names_the_pod(target: &Target, body: &Value) -> Result<(), Error> {

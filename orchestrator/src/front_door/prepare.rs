@@ -29,11 +29,25 @@ pub(super) struct Moment<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) ranges: &'a Ranges,
     pub(super) stamp: Stamp,
+    /// Whether NetworkPolicies are kept although nothing enforces them.
+    pub(super) accept_network_policies: bool,
 }
+
+/// A policy that nobody enforces would protect nobody.
+fn refuse_unenforced(moment: &Moment<'_>, kind: &Kind, object: &Value) -> Result<(), Error> {
+    if moment.accept_network_policies || kind.resource() != NETWORK_POLICIES {
+        return Ok(());
+    }
+    let why = "network policies are not enforced by this server; started with --accept-network-policies it keeps them \
+               all the same";
+    Err(Error::forbidden(NETWORK_POLICIES, object["metadata"]["name"].as_str().unwrap_or_default(), why))
+}
+
+const NETWORK_POLICIES: &str = "networkpolicies.networking.k8s.io";
 
 fn key_of(kind: &Kind, object: &Value) -> Key {
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
-    Key::new(&kind.resource(), text("namespace"), text("name"))
+    Key::new(&kind.stored_resource(), text("namespace"), text("name"))
 }
 
 /// Prepares the creation of `object`, decoded and complete. `operation` is recorded in the managed fields; an applied
@@ -45,6 +59,7 @@ pub(super) fn create(
     operation: Option<&Operation<'_>>,
 ) -> Result<Step, Error> {
     let ty = kind.ty()?;
+    refuse_unenforced(moment, kind, &object)?;
     strategy::prepare_create(kind, &mut object, &moment.stamp);
     admission::admit_create(moment.snapshot, kind, &mut object, moment.ranges, &moment.stamp)?;
     kind.normalize(&mut object)?;
@@ -111,6 +126,7 @@ pub(super) fn endpoint(target: &Target) -> Result<Endpoint, Error> {
         None => Ok(Endpoint::Main),
         Some(Subresource::Status) => Ok(Endpoint::Status),
         Some(Subresource::Approval) => Ok(Endpoint::Approval),
+        Some(Subresource::Finalize) => Ok(Endpoint::System),
         Some(_) => Err(method_not_allowed()),
     }
 }

@@ -26,7 +26,7 @@ pub struct Target {
 impl Target {
     /// Where the object is stored.
     pub fn key(&self) -> Key {
-        Key::new(&self.kind.resource(), &self.namespace, &self.name)
+        Key::new(&self.kind.stored_resource(), &self.namespace, &self.name)
     }
 
     /// The subresource as managed fields and the schema name it; empty for the object itself.

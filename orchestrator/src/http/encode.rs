@@ -81,7 +81,7 @@ impl Form {
 
     /// A list of stored objects.
     pub(crate) fn list(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Encoded {
-        if self.kind.custom().is_none() {
+        if self.kind.is_stored() {
             return self.stored_list(objects, metadata);
         }
         let shown: Vec<Arc<Object>> = objects.iter().map(|object| self.kind.shown(object)).collect();

@@ -129,7 +129,7 @@ impl Pages {
         token: Option<&Token>,
         snapshot: &Arc<Snapshot>,
     ) -> Page {
-        let resource = kind.resource();
+        let resource = kind.stored_resource();
         let start = token.map_or("", |token| token.start.as_str());
         let mut rest = candidates(snapshot, &resource, namespace, start, &query.selection);
         let Some(limit) = query.limit else {

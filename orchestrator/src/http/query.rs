@@ -2,7 +2,7 @@
 
 use peapod_api::error::{Cause, Reason};
 use peapod_api::selector::{FieldSelector, LabelSelector};
-use peapod_api::{Error, FieldError, Kind};
+use peapod_api::{Error, FieldError, Kind, kinds};
 use serde_json::json;
 use std::time::Duration;
 
@@ -112,9 +112,13 @@ pub(crate) struct Selection {
 impl Selection {
     /// Errors: 400 for bad syntax or a field that the kind has no index for.
     pub(crate) fn read(kind: &Kind, query: &Query) -> Result<Selection, Error> {
+        let fields = FieldSelector::parse(query.text("fieldSelector"), &kind.fields)?;
         Ok(Selection {
             labels: LabelSelector::parse(query.text("labelSelector"))?,
-            fields: FieldSelector::parse(query.text("fieldSelector"), &kind.fields)?,
+            fields: match kinds::stored_as(kind) {
+                Some(stored) => fields.renamed(&kind.fields, &stored.fields),
+                None => fields,
+            },
         })
     }
 

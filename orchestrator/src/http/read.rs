@@ -45,7 +45,7 @@ pub(super) async fn get(
     let snapshot = at_least(api, required_revision(query)?).await?;
     let resource = target.kind.resource();
     let object = snapshot
-        .find(&resource, target.namespace, target.name)
+        .find(&target.kind.stored_resource(), target.namespace, target.name)
         .ok_or_else(|| Error::not_found(&resource, target.name))?;
     let (content_type, body) = form.object(object);
     Ok(whole(StatusCode::OK, content_type, body))

@@ -11,8 +11,7 @@ use peapod_core::auth::{self, Attributes, User};
 use peapod_core::served::{Kinds, Served};
 
 /// Subresources that Kubernetes has and this server refuses in words.
-const NOT_BUILT: [&str; 7] =
-    ["attach", "ephemeralcontainers", "exec", "finalize", "portforward", "proxy", "resize"];
+const NOT_BUILT: [&str; 6] = ["attach", "ephemeralcontainers", "exec", "portforward", "proxy", "resize"];
 
 /// What a request is about.
 #[derive(Clone, Debug)]
@@ -136,7 +135,7 @@ async fn reads(
     }
     match target.subresource {
         Some(Subresource::Log) => return log(api, target, request).await,
-        Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => {
+        Some(Subresource::Binding | Subresource::Eviction | Subresource::Token | Subresource::Finalize) => {
             return Err(method_not_allowed());
         }
         Some(Subresource::Scale) => return write::read_scale(api, target, request),

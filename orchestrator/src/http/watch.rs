@@ -94,7 +94,7 @@ impl Alarm {
 /// Begins a watch. `snapshot` fulfils the query's version.
 pub(crate) fn begin(cache: &Cache, snapshot: &Snapshot, opening: Opening) -> Answer {
     let Opening { form, namespace, query, stop, open } = opening;
-    let resource = form.kind.resource();
+    let resource = form.kind.stored_resource();
     let after = query.after.unwrap_or(snapshot.revision());
     let initial = if query.initial {
         super::pages::candidates(snapshot, &resource, namespace.as_deref(), "", &query.selection).collect()

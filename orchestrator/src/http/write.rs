@@ -84,6 +84,7 @@ fn check_method(verb: &str, target: &Target<'_>) -> Result<(), Error> {
             matches!(verb, "update" | "patch")
         }
         Some(Subresource::Binding | Subresource::Eviction | Subresource::Token) => verb == "create",
+        Some(Subresource::Finalize) => verb == "update",
         Some(Subresource::Log) => false,
     };
     let answered = !target.kind.stored && verb != "create";

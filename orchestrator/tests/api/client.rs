@@ -30,8 +30,13 @@ impl World {
     }
 
     pub(crate) async fn start_in(directory: TempDir) -> World {
+        World::start_with(directory, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(directory: TempDir, change: impl Fn(&mut Config)) -> World {
         let mut config = Config::new(directory.path());
         config.listen = "127.0.0.1:0".parse().unwrap();
+        change(&mut config);
         World { plane: ControlPlane::start(config).await.unwrap(), directory }
     }
 

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)] // helpers of tests: what is missing fails the test
 
 mod client;
+mod conformance;
 mod custom;
+mod evictions;
 mod kubectl;
 mod limits;
 mod reads;
@@ -155,4 +157,24 @@ async fn a_restart_goes_on_where_it_was() {
     assert_eq!(std::fs::read(world.directory.path().join("pki/ca.crt")).unwrap(), ca);
     let found = world.admin().await.get("/api/v1/namespaces/default/configmaps/kept").await.json();
     assert_eq!(found, created);
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_held_can_be_let_go() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let path = "/api/v1/namespaces/held";
+    let mut namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "held"}});
+    admin.create("/api/v1/namespaces", &namespace).await;
+    // Something in it cannot go, so that the controller leaves the namespace as it is.
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "finalizers": ["example.com/x"]}});
+    admin.create(&format!("{path}/configmaps"), &map).await;
+    let dying = admin.ask(Method::DELETE, path, &[], "").await.json();
+    assert_eq!(dying["status"]["phase"], "Terminating");
+    assert_eq!(admin.get(path).await.status(), 200);
+    namespace["spec"] = json!({"finalizers": []});
+    let let_go = admin.ask(Method::PUT, &format!("{path}/finalize"), &[], namespace.to_string()).await;
+    assert_eq!(let_go.status(), 200, "{}", let_go.text());
+    assert_eq!(admin.get(path).await.status(), 404);
+    assert_eq!(admin.get(&format!("{path}/finalize")).await.status(), 405);
 }

@@ -4,28 +4,8 @@ use super::*;
 
 pub(super) fn rows() -> Vec<Kind> {
     vec![
-        Kind {
-            short_names: texts!("hpa"),
-            categories: texts!("all"),
-            subresources: vec![Subresource::Status],
-            columns: vec![
-                NAME,
-                col("Reference", Cell::Computed("autoscaler.reference")),
-                col("Targets", Cell::Computed("autoscaler.targets")),
-                col("MinPods", Cell::Computed("autoscaler.min")),
-                number("MaxPods", "spec.maxReplicas"),
-                number("Replicas", "status.currentReplicas"),
-                AGE,
-            ],
-            acted_on: false,
-            version: t("v2"),
-            ..row(
-                "autoscaling",
-                "HorizontalPodAutoscaler",
-                "horizontalpodautoscalers",
-                "horizontalpodautoscaler",
-            )
-        },
+        autoscaler("v2"),
+        autoscaler("v1"),
         Kind {
             short_names: texts!("cj"),
             categories: texts!("all"),
@@ -63,4 +43,24 @@ pub(super) fn rows() -> Vec<Kind> {
             ..row("batch", "Job", "jobs", "job")
         },
     ]
+}
+
+fn autoscaler(version: &'static str) -> Kind {
+    Kind {
+        short_names: texts!("hpa"),
+        categories: texts!("all"),
+        subresources: vec![Subresource::Status],
+        columns: vec![
+            NAME,
+            col("Reference", Cell::Computed("autoscaler.reference")),
+            col("Targets", Cell::Computed("autoscaler.targets")),
+            col("MinPods", Cell::Computed("autoscaler.min")),
+            number("MaxPods", "spec.maxReplicas"),
+            number("Replicas", "status.currentReplicas"),
+            AGE,
+        ],
+        acted_on: false,
+        version: t(version),
+        ..row("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler")
+    }
 }

@@ -38,7 +38,6 @@ pub(super) fn rows() -> Vec<Kind> {
                 number("Allowed Disruptions", "status.disruptionsAllowed"),
                 AGE,
             ],
-            acted_on: false,
             ..row("policy", "PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget")
         },
         Kind {

@@ -1,5 +1,6 @@
 //! The core group.
 
+use super::events::event_columns;
 use super::*;
 
 pub(super) fn rows() -> Vec<Kind> {
@@ -7,7 +8,7 @@ pub(super) fn rows() -> Vec<Kind> {
         Kind {
             scope: Scope::Cluster,
             short_names: texts!("ns"),
-            subresources: vec![Subresource::Status],
+            subresources: vec![Subresource::Status, Subresource::Finalize],
             fields: texts!("status.phase"),
             columns: vec![NAME, col("Status", path("status.phase")), AGE],
             ..row("", "Namespace", "namespaces", "namespace")
@@ -106,21 +107,10 @@ pub(super) fn rows() -> Vec<Kind> {
                 "involvedObject.fieldPath",
                 "reason",
                 "reportingComponent",
-                "source",
-                "type"
+                "type",
+                "source"
             ),
-            columns: vec![
-                col("Last Seen", Cell::Computed("event.last-seen")),
-                col("Type", path("type")),
-                col("Reason", path("reason")),
-                col("Object", Cell::Computed("event.object")),
-                wide("Subobject", path("involvedObject.fieldPath")),
-                wide("Source", Cell::Computed("event.source")),
-                col("Message", path("message")),
-                wide("First Seen", Cell::Computed("event.first-seen")),
-                wide("Count", Cell::Computed("event.count")),
-                wide("Name", Cell::Name),
-            ],
+            columns: event_columns(),
             ..row("", "Event", "events", "event")
         },
         Kind {

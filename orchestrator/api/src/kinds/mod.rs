@@ -8,6 +8,7 @@ mod apps;
 mod batch;
 mod cluster;
 mod core;
+mod events;
 mod network;
 mod rbac;
 mod review;
@@ -71,6 +72,7 @@ pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let groups = [
         core::rows(),
         apps::rows(),
+        events::rows(),
         batch::rows(),
         cluster::rows(),
         network::rows(),
@@ -82,7 +84,17 @@ pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     groups.into_iter().flatten().collect()
 });
 
-/// The row of a resource, by group and plural name.
+/// Kinds whose objects are stored as another row's: their own apiVersion and kind, and the other's apiVersion.
+const FORMS: [(&str, &str, &str); 2] =
+    [("autoscaling/v1", "HorizontalPodAutoscaler", "autoscaling/v2"), ("events.k8s.io/v1", "Event", "v1")];
+
+/// The row as which objects of `kind` are stored, if it is not `kind` itself.
+pub fn stored_as(kind: &Kind) -> Option<&'static Kind> {
+    let own = |form: &&(&str, &str, &str)| form.1 == kind.kind && form.0 == kind.api_version();
+    FORMS.iter().find(own).and_then(|(_, kind, stored)| of_object(stored, kind))
+}
+
+/// The row of a resource, by group and plural name; of several versions the one that is stored.
 pub fn lookup(group: &str, plural: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.group == group && kind.plural == plural)
 }
@@ -121,10 +133,20 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_found() {
-        for kind in KINDS.iter() {
+        for kind in KINDS.iter().filter(|kind| stored_as(kind).is_none()) {
             assert_eq!(lookup(&kind.group, &kind.plural), Some(kind));
             assert_eq!(of_resource(&kind.resource()), Some(kind));
             assert_eq!(of_object(&kind.api_version(), &kind.kind), Some(kind));
+        }
+    }
+
+    #[test]
+    fn forms_of_a_kind_share_its_storage_and_its_fields() {
+        let forms: Vec<_> = KINDS.iter().filter_map(|kind| Some((kind, stored_as(kind)?))).collect();
+        assert_eq!(forms.len(), FORMS.len());
+        for (form, stored) in forms {
+            assert_eq!(form.stored_resource(), stored.resource());
+            assert!(form.fields.len() <= stored.fields.len() && form.scope == stored.scope);
         }
     }
 }

@@ -4,14 +4,18 @@ use super::endpointslice::{self, Backend, Port};
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
 use crate::snapshot::{Change, Snapshot};
-use peapod_api::Key;
+use peapod_api::{Key, Object};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub(super) const CONTROLLER: Controller = Controller { name: "endpoint", triggers, reconcile };
 
 /// Kubernetes truncates Endpoints here.
 const MAX_ADDRESSES: usize = 1000;
+/// What the objects carry that follow a Service. Those that users make belong to the users.
+const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
+const MANAGER: &str = "endpoint-controller";
 
 fn triggers(snapshot: &Snapshot, change: &Change) -> Vec<Key> {
     let mut keys = endpointslice::services_of(snapshot, change);
@@ -26,7 +30,9 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
     let service = snapshot.get(key).filter(|s| s.header.deleted.is_none() && s.header.selector.is_some());
     let Some(service) = service else {
         let gone = snapshot.get(key).is_none();
-        let doomed = current.filter(|_| gone).map(|object| Action::Delete {
+        let own =
+            |object: &&Arc<Object>| object.header.labels.get(MANAGED_BY).is_some_and(|by| by == MANAGER);
+        let doomed = current.filter(|object| gone && own(object)).map(|object| Action::Delete {
             key: object.key.clone(),
             uid: object.header.uid.to_string(),
             propagation: None,
@@ -47,6 +53,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
                 "apiVersion": "v1", "kind": "Endpoints",
                 "metadata": {"name": key.name(), "namespace": key.namespace(), "labels": *service.header.labels},
             });
+            object["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
             if !subsets.is_null() {
                 object["subsets"] = subsets;
             }

@@ -4,6 +4,7 @@ mod certificate;
 mod cluster_role_aggregation;
 mod definition;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod endpointslice;
 mod event_ttl;
@@ -57,5 +58,6 @@ pub static CONTROLLERS: &[Controller] = &[
     pod_garbage::CONTROLLER,
     certificate::CONTROLLER,
     cluster_role_aggregation::CONTROLLER,
+    disruption::CONTROLLER,
     token_cleaner::CONTROLLER,
 ];

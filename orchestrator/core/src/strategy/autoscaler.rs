@@ -1,4 +1,4 @@
-//! HorizontalPodAutoscalers, in the form of `autoscaling/v2`.
+//! HorizontalPodAutoscalers of both versions; only the newer has metrics and behavior.
 
 use super::{Findings, PLAIN, Strategy};
 use crate::validation::{Errors, child, indexed, items, names, positive, quantity, reference, text};
@@ -31,6 +31,7 @@ fn validate(autoscaler: &Value, findings: &mut Findings) {
         errors.push(FieldError::invalid("spec.maxReplicas", &spec["maxReplicas"], why));
     }
     reference(errors, "spec.scaleTargetRef", &spec["scaleTargetRef"]);
+    positive(errors, "spec.targetCPUUtilizationPercentage", &spec["targetCPUUtilizationPercentage"]);
     for (path, metric) in indexed(&spec["metrics"], "spec.metrics") {
         validate_metric(&path, metric, errors);
     }

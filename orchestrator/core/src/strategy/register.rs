@@ -21,6 +21,7 @@ pub fn of(kind: &Kind) -> &'static Strategy {
         ("", "configmaps") => &data::CONFIG_MAP,
         ("", "secrets") => &data::SECRET,
         ("", "events") => &event::STRATEGY,
+        ("events.k8s.io", "events") => &event::NEWER,
         ("apps", "replicasets") => &replicaset::STRATEGY,
         ("apps", "deployments") => &deployment::STRATEGY,
         ("discovery.k8s.io", "endpointslices") => &endpoints::SLICE,

@@ -4,7 +4,7 @@ use super::{Findings, PLAIN, Strategy};
 use crate::validation::names::NameRule;
 use crate::validation::{Errors, child, indexed, invalid, items, names, text};
 use peapod_api::FieldError;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Kinds that the schema describes well enough.
@@ -24,8 +24,21 @@ pub(super) static WEBHOOKS: Strategy = Strategy {
     ..PLAIN
 };
 
-pub(super) static API_SERVICE: Strategy =
-    Strategy { name: NameRule::PathSegment, validate: validate_api_service, ..PLAIN };
+pub(super) static API_SERVICE: Strategy = Strategy {
+    name: NameRule::PathSegment,
+    prepare_create: |service| {
+        let (status, reason, message) = if service["spec"]["service"].is_null() {
+            ("True", "Local", "Local APIServices are always available")
+        } else {
+            ("False", "NotPassedOn", "this server does not pass requests on to other API servers")
+        };
+        let since = &service["metadata"]["creationTimestamp"];
+        service["status"] = json!({"conditions": [{"type": "Available", "status": status, "reason": reason,
+            "message": message, "lastTransitionTime": since}]});
+    },
+    validate: validate_api_service,
+    ..PLAIN
+};
 
 const TIMEOUT_MAX_SECONDS: i64 = 30;
 const GROUP_PRIORITY_MAX: i64 = 20_000;
@@ -70,6 +83,7 @@ fn validate_webhook(path: &str, webhook: &Value, errors: &mut Errors) {
 
 fn validate_api_service(service: &Value, findings: &mut Findings) {
     let (spec, errors) = (&service["spec"], &mut findings.errors);
+    // The core group has no name: its APIService is called `v1.`.
     let wanted = format!("{}.{}", text(&spec["version"]), text(&spec["group"]));
     let name = &service["metadata"]["name"];
     if text(name) != wanted {

@@ -12,6 +12,22 @@ use std::collections::BTreeSet;
 pub(super) static STRATEGY: Strategy =
     Strategy { name: NameRule::Dns1035Label, prepare_update, validate, validate_update, ..PLAIN };
 
+/// Fields that only some types have: the field, those types, and the complaint.
+const OF_TYPES: [(&str, &[&str], &str); 5] = [
+    ("allocateLoadBalancerNodePorts", &["LoadBalancer"], "may only be used when `type` is 'LoadBalancer'"),
+    ("loadBalancerClass", &["LoadBalancer"], "may only be used when `type` is 'LoadBalancer'"),
+    ("loadBalancerSourceRanges", &["LoadBalancer"], "may only be used when `type` is 'LoadBalancer'"),
+    (
+        "externalTrafficPolicy",
+        &["NodePort", "LoadBalancer"],
+        "may only be set for externally-accessible services",
+    ),
+    (
+        "healthCheckNodePort",
+        &["LoadBalancer"],
+        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+    ),
+];
 const ALLOCATED: [&str; 4] = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"];
 
 /// Whether Services of this type open node ports.
@@ -30,6 +46,12 @@ fn prepare_update(new: &mut Value, old: &Value) {
             spec.remove(field);
         } else if now != "ExternalName" && was != "ExternalName" && unset && !old[field].is_null() {
             spec.insert(field.into(), old[field].clone());
+        }
+    }
+    // What the old type brought along and the new one has no use for goes, unless it is changed by the same write.
+    for (field, types, _) in OF_TYPES.iter().filter(|(_, types, _)| types.contains(&was)) {
+        if !types.contains(&now.as_str()) && spec.get(*field) == old.get(*field) {
+            spec.remove(*field);
         }
     }
     for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -67,11 +89,33 @@ fn validate(service: &Value, findings: &mut Findings) {
     }
     selector::labels(errors, "spec.selector", &spec["selector"]);
     affinity(spec, errors);
+    of_type(spec, type_, errors);
     ports(spec, type_, errors);
     for field in ["loadBalancerSourceRanges", "externalIPs"] {
         if items(&spec[field]).next().is_some() {
             findings.warnings.push(format!("spec.{field}: has no effect"));
         }
+    }
+}
+
+fn of_type(spec: &Value, type_: &str, errors: &mut Errors) {
+    let outside = type_ == "ClusterIP" && items(&spec["externalIPs"]).next().is_some();
+    for (field, types, why) in OF_TYPES {
+        let (path, value) = (child("spec", field), &spec[field]);
+        let absent = value.is_null() || *value == 0 || value.as_array().is_some_and(Vec::is_empty);
+        match field {
+            _ if absent || types.contains(&type_) => {}
+            "externalTrafficPolicy" if outside => {}
+            "externalTrafficPolicy" | "healthCheckNodePort" => {
+                errors.push(FieldError::invalid(&path, value, why));
+            }
+            _ => errors.push(FieldError::forbidden(&path, why)),
+        }
+    }
+    let policy_is_local = spec["externalTrafficPolicy"] == "Local";
+    let port = &spec["healthCheckNodePort"];
+    if type_ == "LoadBalancer" && !policy_is_local && port.as_i64().unwrap_or(0) != 0 {
+        errors.push(FieldError::invalid("spec.healthCheckNodePort", port, OF_TYPES[4].2));
     }
 }
 

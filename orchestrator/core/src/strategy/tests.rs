@@ -340,3 +340,5 @@ fn what_was_chosen_once_stays() {
          deleted, found new finalizers []string{\"x.io/y\"}"
     );
 }
+
+mod kinds_by_table;

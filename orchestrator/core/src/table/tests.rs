@@ -169,3 +169,5 @@ fn a_table_carries_what_was_asked_for() {
     assert_eq!(bare["columnDefinitions"], json!([]));
     assert!(bare["rows"][0].get("object").is_none());
 }
+
+mod by_kind;

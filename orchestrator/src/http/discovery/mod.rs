@@ -148,6 +148,7 @@ fn subresource(kind: &Kind, sub: Subresource) -> ([String; 3], &'static [&'stati
         Subresource::Scale => (is("autoscaling", "v1", "Scale"), &["get", "patch", "update"]),
         Subresource::Binding => (is("", "v1", "Binding"), &["create"]),
         Subresource::Eviction => (is("policy", "v1", "Eviction"), &["create"]),
+        Subresource::Finalize => (is(&kind.group, &kind.version, &kind.kind), &["update"]),
         Subresource::Log => (is(&kind.group, &kind.version, &kind.kind), &["get"]),
         Subresource::Token => (is("authentication.k8s.io", "v1", "TokenRequest"), &["create"]),
     }

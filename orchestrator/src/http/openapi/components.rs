@@ -200,6 +200,12 @@ fn reference(name: &str) -> Value {
     json!({ "allOf": [{ "$ref": format!("#/components/schemas/{name}") }] })
 }
 
+macro_rules! extension {
+    ($name:literal) => {
+        concat!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.", $name)
+    };
+}
+
 /// The name and schema of a type that has a name of its own, but no fields.
 fn scalar(kind: &FieldType) -> Option<(&'static str, Value)> {
     let time = json!({ "type": "string", "format": "date-time" });
@@ -217,6 +223,19 @@ fn scalar(kind: &FieldType) -> Option<(&'static str, Value)> {
             let one_of = json!([{ "type": "integer" }, { "type": "string" }]);
             let schema = json!({ "format": "int-or-string", "oneOf": one_of });
             ("io.k8s.apimachinery.pkg.util.intstr.IntOrString", schema)
+        }
+        // An empty schema would say the same, but is none to kubectl.
+        FieldType::Json => (extension!("JSON"), json!({ "description": "Any JSON value." })),
+        FieldType::SchemaOrArray => (
+            extension!("JSONSchemaPropsOrArray"),
+            json!({ "description": "A schema, or an array of schemas." }),
+        ),
+        FieldType::SchemaOrBool => {
+            (extension!("JSONSchemaPropsOrBool"), json!({ "description": "A schema, or a boolean." }))
+        }
+        FieldType::SchemaOrStrings => {
+            let text = "A schema, or an array of names.";
+            (extension!("JSONSchemaPropsOrStringArray"), json!({ "description": text }))
         }
         _ => return None,
     };

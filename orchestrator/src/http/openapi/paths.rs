@@ -33,11 +33,14 @@ pub(super) fn of(kind: &Kind) -> Vec<(String, Value)> {
                 &[("get", "get"), ("put", "put"), ("patch", "patch")]
             }
             Subresource::Binding | Subresource::Eviction | Subresource::Token => &[("post", "post")],
+            Subresource::Finalize => &[("put", "put")],
             Subresource::Log => &[("get", "get")],
         };
         let value = match sub {
             // These take and give other kinds, which have no document of their own.
-            Subresource::Status | Subresource::Approval | Subresource::Log => path(kind, operations, true),
+            Subresource::Status | Subresource::Approval | Subresource::Finalize | Subresource::Log => {
+                path(kind, operations, true)
+            }
             _ => json!({}),
         };
         paths.push((format!("{item}/{}", sub.name()), value));
