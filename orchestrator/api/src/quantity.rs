@@ -41,6 +41,21 @@ impl Quantity {
         Quantity { nanos: i128::from(value) * NANOS, format: Format::DecimalSi }
     }
 
+    /// So many thousandths, in decimal form.
+    pub fn millis(milli: i64) -> Quantity {
+        Quantity { nanos: i128::from(milli) * (NANOS / 1000), format: Format::DecimalSi }
+    }
+
+    /// So many bytes, in binary form.
+    pub fn bytes(bytes: i64) -> Quantity {
+        Quantity { nanos: i128::from(bytes) * NANOS, format: Format::BinarySi }
+    }
+
+    /// The sum of both, in the form of the first.
+    pub fn plus(self, other: Quantity) -> Quantity {
+        Quantity { nanos: self.nanos.saturating_add(other.nanos), format: self.format }
+    }
+
     /// Whether it is below zero.
     pub fn is_negative(&self) -> bool {
         self.nanos < 0

@@ -15,6 +15,7 @@ pub mod disruption;
 pub mod name;
 pub mod patch;
 pub mod pod_fields;
+pub mod quota;
 pub mod scheduler;
 pub mod schema;
 pub mod served;

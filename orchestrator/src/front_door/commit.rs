@@ -103,7 +103,7 @@ fn rule(steps: &[Step]) -> Option<Rule> {
 fn essentials(step: &Step) -> Value {
     let mut object =
         serde_json::json!({"metadata": {"name": step.key.name(), "namespace": step.key.namespace()}});
-    if matches!(&*step.kind.plural, "services" | "nodes") {
+    if matches!(&*step.kind.plural, "services" | "nodes" | "pods" | "persistentvolumeclaims") {
         object["spec"] = step.object["spec"].clone();
     }
     object

@@ -35,7 +35,8 @@ pub(super) struct Moment<'a> {
 
 /// A policy that nobody enforces would protect nobody.
 fn refuse_unenforced(moment: &Moment<'_>, kind: &Kind, object: &Value) -> Result<(), Error> {
-    if moment.accept_network_policies || kind.resource() != NETWORK_POLICIES {
+    let concerned = kind.plural == "networkpolicies" && kind.resource() == NETWORK_POLICIES;
+    if moment.accept_network_policies || !concerned {
         return Ok(());
     }
     let why = "network policies are not enforced by this server; started with --accept-network-policies it keeps them \

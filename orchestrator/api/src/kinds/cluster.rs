@@ -50,7 +50,6 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
                 col("PreemptionPolicy", path("preemptionPolicy")),
             ],
-            acted_on: false,
             ..row("scheduling.k8s.io", "PriorityClass", "priorityclasses", "priorityclass")
         },
         Kind {

@@ -186,7 +186,6 @@ pub(super) fn rows() -> Vec<Kind> {
         Kind {
             short_names: texts!("limits"),
             columns: vec![NAME, col("Created At", path("metadata.creationTimestamp"))],
-            acted_on: false,
             ..row("", "LimitRange", "limitranges", "limitrange")
         },
         Kind {
@@ -198,7 +197,6 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Limit", Cell::Computed("quota.limits")),
                 AGE,
             ],
-            acted_on: false,
             ..row("", "ResourceQuota", "resourcequotas", "resourcequota")
         },
     ]

@@ -1,12 +1,16 @@
 //! What the cluster adds to an object, or has against it, before it is validated and written.
 
+mod claim;
 mod lease;
+mod limit_range;
 pub mod namespace;
 mod node;
 mod pod;
+mod priority;
 pub mod service;
 
 use crate::custom;
+use crate::quota;
 use crate::snapshot::Snapshot;
 use crate::strategy::{Endpoint, Stamp};
 use peapod_api::{Error, Kind};
@@ -32,6 +36,10 @@ pub fn admit_create(
     if is_core(kind, "pods") {
         pod::admit(snapshot, object)?;
     }
+    if is_core(kind, "persistentvolumeclaims") {
+        claim::admit(snapshot, object);
+    }
+    settled(snapshot, kind, object)?;
     if is_core(kind, "services") {
         service::allocate(snapshot, object, ranges, stamp.seed)?;
     }
@@ -39,6 +47,17 @@ pub fn admit_create(
         node::allocate(snapshot, object, ranges)?;
     }
     lease::stamp(kind, object, stamp.now);
+    quota::admit(snapshot, kind, object)
+}
+
+/// What holds for new and for changed objects alike.
+fn settled(snapshot: &Snapshot, kind: &Kind, object: &Value) -> Result<(), Error> {
+    if is_core(kind, "persistentvolumeclaims") {
+        limit_range::admit_claim(snapshot, object)?;
+    }
+    if kind.plural == "priorityclasses" && kind.group == "scheduling.k8s.io" {
+        priority::only_one_default(snapshot, object)?;
+    }
     Ok(())
 }
 
@@ -51,6 +70,9 @@ pub fn admit_update(
     ranges: &Ranges,
     stamp: &Stamp,
 ) -> Result<(), Error> {
+    if matches!(endpoint, Endpoint::Main | Endpoint::System) {
+        settled(snapshot, kind, object)?;
+    }
     if is_core(kind, "services") && endpoint != Endpoint::Status {
         service::allocate(snapshot, object, ranges, stamp.seed)?;
     }
@@ -58,11 +80,13 @@ pub fn admit_update(
     Ok(())
 }
 
-/// What must still be true on the state that the write finds: the namespace is alive, what was allocated is free.
+/// What must still be true on the state that the write finds: the namespace is alive and has room, what was
+/// allocated is free.
 pub fn recheck(snapshot: &Snapshot, kind: &Kind, object: &Value, is_new: bool) -> Result<(), Error> {
     if is_new {
         namespace::admit_create(snapshot, kind, object)?;
         custom::admit_create(snapshot, kind)?;
+        quota::admit(snapshot, kind, object)?;
     }
     if is_core(kind, "services") {
         service::check_free(snapshot, object)?;

@@ -1,5 +1,7 @@
-//! What every pod gets: a service account, a priority, and patience with nodes that do not answer.
+//! What every pod gets: the limits of its namespace, a service account, a priority, and patience with nodes that do not
+//! answer.
 
+use super::{limit_range, priority};
 use crate::controllers::namespace_defaults::ROOT_CA;
 use crate::name;
 use crate::snapshot::Snapshot;
@@ -12,22 +14,20 @@ const DEFAULT_ACCOUNT: &str = "default";
 /// How long a pod stays on a node that is not ready or cannot be reached.
 const PATIENCE_SECONDS: i64 = 300;
 const CONDITIONS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
-/// The priority classes that every cluster has.
-const CLASSES: [(&str, i64); 2] =
-    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 pub(super) fn admit(snapshot: &Snapshot, pod: &mut Value) -> Result<(), Error> {
     if !pod["spec"].is_object() {
         return Ok(());
     }
+    limit_range::admit_pod(snapshot, pod)?;
     account(snapshot, pod)?;
     mount_token(snapshot, pod);
-    priority(pod)?;
+    priority::admit(snapshot, pod)?;
     tolerate(&mut pod["spec"]);
     Ok(())
 }
 
-fn refuse(pod: &Value, why: &str) -> Error {
+pub(super) fn refuse(pod: &Value, why: &str) -> Error {
     let metadata = &pod["metadata"];
     let name = if text(&metadata["name"]).is_empty() { "generateName" } else { "name" };
     Error::forbidden("pods", text(&metadata[name]), why)
@@ -96,27 +96,6 @@ fn push(list: &mut Value, item: Value) {
         Some(list) => list.push(item),
         None => *list = [item].as_slice().into(),
     }
-}
-
-fn priority(pod: &mut Value) -> Result<(), Error> {
-    let class = text(&pod["spec"]["priorityClassName"]);
-    let value = match CLASSES.iter().find(|(name, _)| *name == class) {
-        Some((_, value)) => *value,
-        None if class.is_empty() => 0,
-        None => return Err(refuse(pod, &format!("no PriorityClass with name {class} was found"))),
-    };
-    if let Some(asked) = pod["spec"]["priority"].as_i64().filter(|asked| *asked != value) {
-        let why = format!(
-            "the integer value of priority ({asked}) must not be provided in pod spec; priority admission controller \
-             computed {value} from the given PriorityClass name"
-        );
-        return Err(refuse(pod, &why));
-    }
-    pod["spec"]["priority"] = value.into();
-    if pod["spec"]["preemptionPolicy"].is_null() {
-        pod["spec"]["preemptionPolicy"] = "PreemptLowerPriority".into();
-    }
-    Ok(())
 }
 
 fn tolerate(spec: &mut Value) {

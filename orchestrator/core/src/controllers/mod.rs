@@ -14,6 +14,7 @@ pub mod namespace_defaults;
 mod node_lifecycle;
 mod owned;
 mod pod_garbage;
+mod quota;
 mod replicaset;
 mod token_cleaner;
 
@@ -59,5 +60,6 @@ pub static CONTROLLERS: &[Controller] = &[
     certificate::CONTROLLER,
     cluster_role_aggregation::CONTROLLER,
     disruption::CONTROLLER,
+    quota::CONTROLLER,
     token_cleaner::CONTROLLER,
 ];

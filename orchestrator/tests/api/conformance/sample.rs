@@ -14,7 +14,7 @@ pub(super) fn status(kind: &Kind) -> Option<Value> {
         "cronjobs" => Some(json!({"lastScheduleTime": "2026-01-02T03:04:05Z"})),
         "ingresses" => Some(json!({"loadBalancer": {"ingress": [{"ip": "10.9.8.7"}]}})),
         "horizontalpodautoscalers" => Some(json!({"desiredReplicas": 2})),
-        "resourcequotas" => Some(json!({"used": {"pods": "1"}})),
+        "resourcequotas" => Some(json!({"used": {"secrets": "7"}})),
         _ => Some(conditions(status).unwrap_or_else(|| first_text(status))),
     }
 }

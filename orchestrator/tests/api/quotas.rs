@@ -1,0 +1,61 @@
+//! Limits, quotas and priorities of a namespace, under many writers at a time.
+
+use crate::client::{Events, World};
+use futures_util::future::join_all;
+use http::Method;
+use serde_json::json;
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+const QUOTAS: &str = "/api/v1/namespaces/default/resourcequotas";
+
+#[tokio::test]
+async fn a_quota_holds_under_many_writers() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "5"}}});
+    admin.create(QUOTAS, &quota).await;
+    let attempts = (0..32).map(|index| {
+        let world = &world;
+        async move {
+            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p{index}")},
+                "spec": {"containers": [{"name": "a", "image": "hello"}]}});
+            world.admin().await.ask(Method::POST, PODS, &[], pod.to_string()).await
+        }
+    });
+    let answers = join_all(attempts).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status() == 403).collect();
+    assert_eq!((answers.iter().filter(|answer| answer.status() == 201).count(), refused.len()), (5, 27));
+    let message = refused[0].json()["message"].as_str().unwrap().to_string();
+    assert!(
+        message.contains("is forbidden: exceeded quota: few, requested: pods=1, used: pods="),
+        "{message}"
+    );
+    let mut watcher = world.admin().await;
+    let mut events = Events::of(&mut watcher, &format!("{QUOTAS}?watch=1"), "application/json").await;
+    let full = json!({"hard": {"pods": "5"}, "used": {"pods": "5"}});
+    while events.next().await.unwrap()["object"]["status"] != full {}
+}
+
+#[tokio::test]
+async fn limits_and_priorities_reach_new_pods() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let range = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "r"}, "spec": {"limits": [
+        {"type": "Container", "default": {"memory": "64Mi"}, "max": {"memory": "128Mi"}}]}});
+    admin.create("/api/v1/namespaces/default/limitranges", &range).await;
+    let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 9});
+    admin.create("/apis/scheduling.k8s.io/v1/priorityclasses", &class).await;
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "spec": {"priorityClassName": "high", "containers": [{"name": "a", "image": "hello"}]}});
+    let made = admin.create(PODS, &pod).await;
+    assert_eq!(made["spec"]["priority"], 9);
+    assert_eq!(made["spec"]["containers"][0]["resources"]["limits"], json!({"memory": "64Mi"}));
+    assert_eq!(made["status"]["qosClass"], "Burstable");
+    let mut large = pod.clone();
+    large["metadata"]["name"] = "q".into();
+    large["spec"]["containers"][0]["resources"] = json!({"limits": {"memory": "1Gi"}});
+    let refused = admin.ask(Method::POST, PODS, &[], large.to_string()).await;
+    let message = refused.json()["message"].as_str().unwrap().to_string();
+    assert_eq!(refused.status(), 403);
+    assert!(message.contains("maximum memory usage per Container is 128Mi, but limit is 1Gi"), "{message}");
+}
