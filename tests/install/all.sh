@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs all that the tests need and is not there yet, nothing of it system-wide but Debian packages:
 #   DIR/kubectl-new, DIR/kubectl-old   two kubectl
+#   DIR/helm                           Helm 3
 #   DIR/images/*.wasm                  third-party programs, and the guests that are too big to be committed
 #   DIR/python-client, and node_modules in tests/clients/node: the client libraries
 #   modules/.toolchain                 what builds guests
