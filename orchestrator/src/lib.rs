@@ -86,7 +86,7 @@ impl ControlPlane {
 
         let (connections, drivers, supervisor) = (Tasks::default(), Tasks::default(), Supervisor::default());
         let stop = drivers.stopping().clone();
-        let effects = drivers::Effects { signer: identity.signer };
+        let effects = drivers::Effects { signer: identity.signer, tokens: identity.tokens.clone() };
         let controllers =
             drivers::run_controllers(cache.clone(), door.clone(), effects, config.node_grace, stop.clone());
         supervisor.spawn(&drivers, "the controllers", controllers);

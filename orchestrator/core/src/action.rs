@@ -1,5 +1,6 @@
 //! What controllers and the scheduler ask for. Actions enter by the front door like any other write.
 
+use crate::auth::account::Claims;
 use peapod_api::Key;
 use serde_json::Value;
 use std::time::Duration;
@@ -75,6 +76,15 @@ pub enum Action {
         lifetime_seconds: Option<u64>,
         /// The request's status, to which the certificate is added.
         status: Value,
+    },
+    /// Have a token of a service account made and written into a Secret: an effect, as [`Action::Sign`].
+    MintToken {
+        /// Which Secret.
+        key: Key,
+        /// What the token says.
+        claims: Box<Claims>,
+        /// What else of the Secret changes, as a merge patch; the token is added to its `data`.
+        patch: Value,
     },
     /// Report something about an object. Repetitions are counted, not repeated; an Event is never worth failing a write for.
     Event {

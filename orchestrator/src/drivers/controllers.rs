@@ -91,7 +91,8 @@ async fn reconcile(
         return Ok(outcome.again_after);
     }
     let user = format!("system:serviceaccount:kube-system:{}-controller", controller.name);
-    let actions = outcome.actions.into_iter().map(|action| effects.run(action, context.now)).collect();
+    let actions = outcome.actions.into_iter().map(|action| effects.run(action, context.now));
+    let actions = actions.collect::<Result<Vec<_>, _>>()?;
     match door.act(&user, guards(&snapshot, key), actions).await {
         Ok(()) => Ok(outcome.again_after),
         Err(error) => {

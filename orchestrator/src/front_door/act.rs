@@ -92,7 +92,7 @@ impl Plan<'_> {
                 self.delete(key, uid, *propagation, *grace_seconds)
             }
             // Effects have been run before: what they made is among the other actions.
-            Action::Event { .. } | Action::Sign { .. } => Ok(()),
+            Action::Event { .. } | Action::Sign { .. } | Action::MintToken { .. } => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ mod custom;
 mod evictions;
 mod kubectl;
 mod limits;
+mod nodes;
 mod quotas;
 mod reads;
 mod rights;

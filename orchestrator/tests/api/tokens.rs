@@ -143,6 +143,32 @@ async fn tokens_are_bound_to_objects_and_audiences() {
 }
 
 #[tokio::test]
+async fn a_token_can_be_kept_in_a_secret() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    account(&mut admin, "robot").await;
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+        "metadata": {"name": "s", "annotations": {"kubernetes.io/service-account.name": "robot"}}});
+    let path = "/api/v1/namespaces/default/secrets";
+    admin.create(path, &secret).await;
+    let mut filled = Value::Null;
+    while filled["data"]["token"].is_null() {
+        filled = admin.get(&format!("{path}/s")).await.json();
+    }
+    let decode = |field: &str| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(filled["data"][field].as_str().unwrap());
+        String::from_utf8(bytes.unwrap()).unwrap()
+    };
+    assert_eq!(decode("namespace"), "default");
+    assert!(decode("ca.crt").starts_with("-----BEGIN CERTIFICATE-----"));
+    let info = who(&world, &decode("token")).await.unwrap();
+    assert_eq!(info["username"], "system:serviceaccount:default:robot");
+    admin.ask(Method::DELETE, &format!("{ACCOUNTS}/robot"), &[], "").await;
+    assert_eq!(who(&world, &decode("token")).await, Err(401));
+    while admin.get(&format!("{path}/s")).await.status() != 404 {}
+}
+
+#[tokio::test]
 async fn the_keys_are_published_to_accounts() {
     let world = World::start().await;
     let mut admin = world.admin().await;

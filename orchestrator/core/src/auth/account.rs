@@ -103,6 +103,27 @@ pub fn claims(
     })
 }
 
+/// What a token says that is kept in a Secret and ends with it.
+pub fn kept(account: &Object, secret: &Object, now: Timestamp) -> Claims {
+    let iat = now.as_second();
+    let (namespace, name) = (account.namespace(), account.name());
+    Claims {
+        aud: vec![ISSUER.into()],
+        exp: iat + LIFETIME_SECONDS.2,
+        iat,
+        iss: ISSUER.into(),
+        jti: secret.header.uid.to_string(),
+        kubernetes: Bound {
+            namespace: namespace.into(),
+            serviceaccount: Reference::to(account),
+            secret: Some(Reference::to(secret)),
+            ..Bound::default()
+        },
+        nbf: iat,
+        sub: format!("{ACCOUNT_PREFIX}{namespace}:{name}"),
+    }
+}
+
 /// Fills in audience and lifetime, and gives the lifetime in seconds.
 fn complete(request: &mut Value) -> Result<i64, Error> {
     let (default, min, max) = LIFETIME_SECONDS;

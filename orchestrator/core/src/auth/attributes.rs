@@ -19,7 +19,7 @@ pub struct Attributes<'a> {
     pub subresource: &'a str,
     /// Empty for cluster-wide kinds and for requests over all namespaces. A namespace is in itself.
     pub namespace: &'a str,
-    /// Empty for collections.
+    /// Empty for collections that are not narrowed to one name.
     pub name: &'a str,
     /// How a list or watch is narrowed.
     pub fields: Option<&'a FieldSelector>,
@@ -39,15 +39,10 @@ impl<'a> Attributes<'a> {
         Attributes { subresource: subresource.map_or("", Subresource::name), ..self }
     }
 
-    /// The same, narrowed by a field selector.
+    /// The same, narrowed by a field selector: to a name, where it says so.
     pub fn narrowed(self, fields: &'a FieldSelector) -> Attributes<'a> {
-        Attributes { fields: Some(fields), ..self }
-    }
-
-    /// The object's name, also where a list is narrowed to it.
-    pub(super) fn one_name(&self) -> &'a str {
-        let narrowed = || self.fields.and_then(|fields| fields.required("metadata.name"));
-        if self.name.is_empty() { narrowed().unwrap_or_default() } else { self.name }
+        let name = if self.name.is_empty() { fields.required("metadata.name") } else { None };
+        Attributes { fields: Some(fields), name: name.unwrap_or(self.name), ..self }
     }
 
     pub(super) fn reads(&self) -> bool {

@@ -87,7 +87,7 @@ pub(super) fn may(snapshot: &Snapshot, user: &User, asked: &Attributes<'_>) -> b
     let own = |object: &Object| object.value()["spec"]["username"] == user.name;
     match asked.verb {
         "create" => true,
-        _ => asked.reads() && snapshot.find(RESOURCE, "", asked.one_name()).is_some_and(|object| own(object)),
+        _ => asked.reads() && snapshot.find(RESOURCE, "", asked.name).is_some_and(|object| own(object)),
     }
 }
 

@@ -12,7 +12,7 @@ const HEARTBEATS: &str = "kube-node-lease";
 pub(super) fn may(snapshot: &Snapshot, node: &str, asked: &Attributes<'_>) -> bool {
     let mine = || is_mine(snapshot, node, asked);
     let referenced = |names: fn(&Value, &str) -> bool| {
-        asked.reads() && is_referenced(snapshot, node, asked.namespace, asked.one_name(), names)
+        asked.reads() && is_referenced(snapshot, node, asked.namespace, asked.name, names)
     };
     match (asked.group, asked.resource, asked.subresource) {
         ("", "nodes", "") => own_node(node, asked),
@@ -53,7 +53,7 @@ pub(super) fn may(snapshot: &Snapshot, node: &str, asked: &Attributes<'_>) -> bo
 
 /// The name of what is created may stand in the body: the front door asks again once it has read it.
 fn named(node: &str, asked: &Attributes<'_>) -> bool {
-    asked.one_name() == node || asked.verb == "create" && asked.name.is_empty()
+    asked.name == node || asked.verb == "create" && asked.name.is_empty()
 }
 
 /// A node creates and describes itself; it sees the other nodes, whose addresses it needs.
@@ -72,7 +72,7 @@ fn own_pods(snapshot: &Snapshot, node: &str, asked: &Attributes<'_>) -> bool {
     match asked.verb {
         "list" | "watch" => {
             let narrowed = asked.fields.and_then(|fields| fields.required("spec.nodeName")) == Some(node);
-            narrowed || !asked.one_name().is_empty() && is_mine(snapshot, node, asked)
+            narrowed || !asked.name.is_empty() && is_mine(snapshot, node, asked)
         }
         "get" | "delete" => is_mine(snapshot, node, asked),
         _ => false,
@@ -80,7 +80,7 @@ fn own_pods(snapshot: &Snapshot, node: &str, asked: &Attributes<'_>) -> bool {
 }
 
 fn is_mine(snapshot: &Snapshot, node: &str, asked: &Attributes<'_>) -> bool {
-    let pod = snapshot.find("pods", asked.namespace, asked.one_name());
+    let pod = snapshot.find("pods", asked.namespace, asked.name);
     pod.is_some_and(|pod| pod.header.node.as_deref() == Some(node))
 }
 

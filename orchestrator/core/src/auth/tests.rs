@@ -96,19 +96,10 @@ fn a_node_reaches_its_own_and_nothing_else() {
     let narrow = |text: &str| FieldSelector::parse(text, &["spec.nodeName"]).unwrap();
     let mine = narrow("spec.nodeName=n1");
     let theirs = narrow("spec.nodeName=n2");
-    assert!(
-        authorize(&snapshot, &agent, &Attributes { fields: Some(&mine), ..ask("watch", "pods", "", "") })
-            .is_ok()
-    );
-    assert!(
-        authorize(&snapshot, &agent, &Attributes { fields: Some(&theirs), ..ask("watch", "pods", "", "") })
-            .is_err()
-    );
+    assert!(authorize(&snapshot, &agent, &ask("watch", "pods", "", "").narrowed(&mine)).is_ok());
+    assert!(authorize(&snapshot, &agent, &ask("watch", "pods", "", "").narrowed(&theirs)).is_err());
     let one = narrow("metadata.name=mine-secret");
-    assert!(
-        authorize(&snapshot, &agent, &Attributes { fields: Some(&one), ..ask("watch", "secrets", "d", "") })
-            .is_ok()
-    );
+    assert!(authorize(&snapshot, &agent, &ask("watch", "secrets", "d", "").narrowed(&one)).is_ok());
     // The name alone makes no node.
     let pretender = User::new("system:node:n1", &[]);
     assert!(authorize(&snapshot, &pretender, &ask("get", "nodes", "", "n1")).is_err());

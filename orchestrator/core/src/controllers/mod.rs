@@ -1,5 +1,6 @@
 //! The controllers, each a constant of one type, run by one driver.
 
+mod account_token;
 mod certificate;
 mod cluster_role_aggregation;
 mod definition;
@@ -57,6 +58,7 @@ pub static CONTROLLERS: &[Controller] = &[
     garbage::CONTROLLER,
     node_lifecycle::CONTROLLER,
     pod_garbage::CONTROLLER,
+    account_token::CONTROLLER,
     certificate::CONTROLLER,
     cluster_role_aggregation::CONTROLLER,
     disruption::CONTROLLER,

@@ -149,7 +149,7 @@ fn fact(errors: &mut Errors, path: &str, field: &Value) {
     let one = ["metadata.annotations['", "metadata.labels['"].iter().any(|map| name.starts_with(map));
     if name.is_empty() {
         errors.push(FieldError::required(path, ""));
-    } else if !FACTS.contains(&name) && !(one && name.ends_with("']")) {
+    } else if !(FACTS.contains(&name) || one && name.ends_with("']")) {
         errors.push(FieldError::not_supported(path, field, &FACTS));
     }
 }
