@@ -1,5 +1,7 @@
 //! The plainest HTTP client there is: one connection a request, as curl makes it.
 
+use crate::wait;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -67,4 +69,17 @@ fn unchunk(mut body: &str) -> String {
         body = rest[size..].trim_start_matches("\r\n");
     }
     whole
+}
+
+/// Waits until replicas of `hello` answer at `at`, exactly those of these names.
+pub fn all_answer(at: SocketAddr, expected: &BTreeSet<String>) {
+    wait::until(&format!("answers on {at} from {expected:?}"), 60, || {
+        let mut seen = BTreeSet::new();
+        for _ in 0..4 * expected.len() {
+            let (code, body) = get(at, "/")?;
+            let name = body.strip_prefix("hello from ").and_then(|rest| rest.split(':').next());
+            seen.insert(name.filter(|_| code == 200).ok_or(format!("{code} {body}"))?.to_string());
+        }
+        if seen == *expected { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
 }

@@ -49,19 +49,6 @@ spec: {restartPolicy: Never, containers: [{name: main, image: job}]}
 
 const RUNS: &str = "{range .items[*]}{.metadata.name} {.metadata.uid} {.status.podIP} {.status.containerStatuses[*].restartCount};{end}";
 
-/// The pods that answer at `at`, once all of `expected` do.
-fn all_answer(at: SocketAddr, expected: &BTreeSet<String>) {
-    wait::until(&format!("{expected:?} at {at}"), 60, || {
-        let mut seen = BTreeSet::new();
-        for _ in 0..4 * expected.len() {
-            let (code, body) = http::get(at, "/")?;
-            let name = body.strip_prefix("hello from ").and_then(|rest| rest.split(':').next());
-            seen.insert(name.filter(|_| code == 200).ok_or(format!("{code} {body}"))?.to_string());
-        }
-        if seen == *expected { Ok(()) } else { Err(format!("{seen:?}")) }
-    });
-}
-
 #[test]
 fn pods_start_from_the_nodes_own_disk() {
     let mut cluster = Cluster::server(&Place::own(), &[]);
@@ -73,7 +60,7 @@ fn pods_start_from_the_nodes_own_disk() {
     let names = kubectl.path("pods -l app=web", "{.items[*].metadata.name}");
     let expected: BTreeSet<String> = names.split(' ').map(Into::into).collect();
     let at = SocketAddr::new(far.place().host, cluster.node_port("web").port());
-    all_answer(at, &expected);
+    http::all_answer(at, &expected);
     let before = kubectl.path("pods -l app=web", RUNS);
     let kept = far.data_dir().join("agent/kept");
     wait::until("what the node knows to be on its disk", 30, || {
@@ -90,7 +77,7 @@ fn pods_start_from_the_nodes_own_disk() {
     far.kill();
     far.without_token();
     far.start();
-    all_answer(at, &expected);
+    http::all_answer(at, &expected);
     far.complains("cannot reach");
 
     cluster.up();
@@ -100,7 +87,7 @@ fn pods_start_from_the_nodes_own_disk() {
         if after == before.replace(" 0;", " 1;") { Ok(after) } else { Err(after) }
     });
     println!("{after}");
-    all_answer(at, &expected);
+    http::all_answer(at, &expected);
     assert_eq!(
         kubectl.path("pod once", "{.status.phase} {.status.containerStatuses[0].restartCount}"),
         "Succeeded 0"

@@ -78,15 +78,7 @@ impl Two {
     /// Waits until exactly `expected` answer on `machine`'s NodePort.
     fn answer_on(&self, machine: &Place, expected: &BTreeSet<String>) {
         let at = SocketAddr::new(machine.host, self.cluster.node_port("web").port());
-        wait::until(&format!("answers on {at} from {expected:?}"), 60, || {
-            let mut seen = BTreeSet::new();
-            for _ in 0..4 * expected.len() {
-                let (code, body) = http::get(at, "/")?;
-                let name = body.strip_prefix("hello from ").and_then(|rest| rest.split(':').next());
-                seen.insert(name.filter(|_| code == 200).ok_or(format!("{code} {body}"))?.to_string());
-            }
-            if seen == *expected { Ok(()) } else { Err(format!("{seen:?}")) }
-        });
+        http::all_answer(at, expected);
         println!("{at}: {expected:?} answer");
     }
 
