@@ -4,6 +4,7 @@
 #   DIR/helm                           Helm 3
 #   DIR/images/*.wasm                  third-party programs, and the guests that are too big to be committed
 #   DIR/python-client, and node_modules in tests/clients/node: the client libraries
+#   DIR/dask                           an operator's custom resource definitions
 #   modules/.toolchain                 what builds guests
 #   all.sh DIR
 set -eu
@@ -17,6 +18,7 @@ apt_install faketime faketime
 "$repository/tests/install/kubectl.sh" "$dir"
 "$repository/tests/install/chromium.sh" "$dir"
 "$repository/tests/install/clients.sh" "$dir"
+"$repository/tests/install/dask.sh" "$dir"
 "$repository/modules/toolchain.sh"
 "$repository/tests/install/third-party.sh" "$dir/images"
 for guest in gohello; do

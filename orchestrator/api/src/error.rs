@@ -168,6 +168,13 @@ impl Error {
         Error::about(Reason::Forbidden, resource, name, format!("{subject} is forbidden: {why}"))
     }
 
+    /// As [`Error::forbidden`], for a reason of whoever denied it.
+    pub fn denied(reason: Reason, resource: &str, name: &str, why: &str) -> Error {
+        let mut error = Error::forbidden(resource, name, why);
+        error.0.reason = reason;
+        error
+    }
+
     /// 410: the revision that the client asked for was compacted away.
     pub fn expired(message: impl Into<String>) -> Error {
         Error::new(Reason::Expired, message)

@@ -88,11 +88,16 @@ impl Served {
         Ok(())
     }
 
-    /// What the schema has against a complete object.
-    pub(crate) fn validate(&self, object: &Value, errors: &mut Errors) -> Result<(), Error> {
+    /// What the schema has against a complete object that takes the place of `old`.
+    pub(crate) fn validate(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+        errors: &mut Errors,
+    ) -> Result<(), Error> {
         match self {
             Served::Row(_) => errors.extend(schema::validate::validate(self.ty()?, object)),
-            Served::Custom(custom) => custom.validate(object, errors),
+            Served::Custom(custom) => custom.validate(object, old, errors),
         }
         Ok(())
     }
@@ -233,5 +238,66 @@ impl Kinds {
             None => definitions.remove(name),
         };
         Some(Kinds { definitions })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::custom::DEFINITIONS;
+    use peapod_api::{Draft, Key};
+    use serde_json::json;
+
+    fn definition(group: &str, versions: &[&str], established: bool) -> Object {
+        let version = |name: &&str| {
+            json!({"name": name, "served": *name != "v1alpha1", "storage": name == &versions[0],
+                "schema": {"openAPIV3Schema": {"type": "object"}}})
+        };
+        let names =
+            json!({"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"});
+        let name = format!("widgets.{group}");
+        let conditions =
+            json!([{"type": "Established", "status": if established { "True" } else { "False" }}]);
+        let value = json!({"metadata": {"name": name, "uid": "u"}, "spec": {"group": group, "scope": "Cluster", "names": names,
+            "versions": versions.iter().map(version).collect::<Vec<_>>()},
+            "status": {"acceptedNames": names, "conditions": conditions, "storedVersions": [versions[0]]}});
+        let row = kinds::of_resource(DEFINITIONS).unwrap();
+        Draft::new(row, Key::new(DEFINITIONS, "", &name), value).at(7)
+    }
+
+    fn with(kinds: Kinds, definition: &Object) -> Kinds {
+        kinds.changed(definition.name(), Some(definition)).unwrap()
+    }
+
+    #[test]
+    fn an_established_definition_serves_its_versions_by_priority() {
+        let set = Kinds::default();
+        assert!(set.changed("widgets.a.org", Some(&definition("a.org", &["v1"], false))).is_none());
+        let set = with(set, &definition("b.org", &["v1beta1", "v1", "v1alpha1"], true));
+        let set = with(set, &definition("a.org", &["v1"], true));
+        assert_eq!(set.lookup("b.org", "v1", "widgets").unwrap().kind, "Widget");
+        assert!(set.lookup("b.org", "v1alpha1", "widgets").is_none());
+        assert_eq!(set.of_resource("widgets.b.org").unwrap().version, "v1beta1");
+        assert_eq!(set.of_object("b.org/v1", "Widget").unwrap().version, "v1");
+        let groups = set.groups();
+        let own: Vec<&(String, Vec<String>)> =
+            groups.iter().filter(|(name, _)| name.ends_with(".org")).collect();
+        assert_eq!(own[0].0, "a.org");
+        assert_eq!(own[1].1, ["v1", "v1beta1"]);
+        assert_eq!(groups[0].0, kinds::KINDS.iter().find(|row| !row.group.is_empty()).unwrap().group);
+        assert!(set.changed("widgets.a.org", Some(&definition("a.org", &["v1"], true))).is_none());
+        let gone = set.changed("widgets.a.org", None).unwrap();
+        assert!(gone.lookup("a.org", "v1", "widgets").is_none());
+    }
+
+    #[test]
+    fn every_resource_stands_once_among_those_that_are_stored() {
+        let set = with(Kinds::default(), &definition("b.org", &["v1beta1", "v1"], true));
+        let mut names: Vec<String> = set.resources().map(|kind| kind.resource()).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(names.contains(&"widgets.b.org".to_string()) && names.contains(&"pods".to_string()));
     }
 }

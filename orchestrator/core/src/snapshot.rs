@@ -2,6 +2,7 @@
 
 use crate::auth::rbac;
 use crate::custom::DEFINITIONS;
+use crate::policy::Policies;
 use crate::served::Kinds;
 use imbl::{OrdMap, OrdSet};
 use peapod_api::object::Owner;
@@ -52,6 +53,7 @@ pub struct Snapshot {
     by_node: OrdMap<Arc<str>, OrdSet<Key>>,
     orphan_pods: OrdSet<Key>,
     kinds: Arc<Kinds>,
+    policies: Arc<Policies>,
     rbac: rbac::Index,
 }
 
@@ -64,6 +66,11 @@ impl Snapshot {
     /// The kinds that are served. The same pointer as long as no definition changes.
     pub fn kinds(&self) -> &Arc<Kinds> {
         &self.kinds
+    }
+
+    /// The admission policies. The same pointer as long as none changes.
+    pub fn policies(&self) -> &Arc<Policies> {
+        &self.policies
     }
 
     /// Raises the revision without a change: revisions are reserved in blocks and never reused after a restart.
@@ -175,6 +182,9 @@ impl Snapshot {
                 self.objects.remove(&change.key);
                 self.forget_owner_without_dependents(change);
             }
+        }
+        if let Some(policies) = self.policies.changed(change) {
+            self.policies = Arc::new(policies);
         }
         if change.key.resource() == DEFINITIONS
             && let Some(kinds) = self.kinds.changed(change.key.name(), change.after.as_deref())

@@ -30,11 +30,16 @@ impl FrontDoor {
             return Err(super::prepare::method_not_allowed());
         }
         self.admit_user(&self.cache().snapshot(), user, "delete", &target)?;
-        self.remove(&target, &options).await
+        self.remove(user, &target, &options).await
     }
 
     /// As [`FrontDoor::delete`], for a caller who may.
-    pub(super) async fn remove(&self, target: &Target, options: &DeleteOptions) -> Result<Written, Error> {
+    pub(super) async fn remove(
+        &self,
+        user: &User,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<Written, Error> {
         namespace::admit_delete(&target.kind, &target.name)?;
         let mut before = target.kind.shown(&existing(&self.cache().snapshot(), target)?);
         let mut turn = None;
@@ -43,20 +48,22 @@ impl FrontDoor {
             let Some(step) = self.deletion(target, &before, options) else {
                 return Ok(Written::ok(Shown::Object(before)));
             };
+            let snapshot = self.cache().snapshot();
+            let warnings = self.judge_change(&snapshot, user, target, None, &before, options.dry_run)?;
             let shown = if step.removes {
                 Shown::Value(deletion::success(&target.kind, &target.name, &before.header.uid))
             } else {
                 FrontDoor::rehearse(&step)
             };
             if options.dry_run {
-                return Ok(Written::ok(shown));
+                return Ok(Written { warnings, ..Written::ok(shown) });
             }
             let removes = step.removes;
             match self.commit(Vec::new(), vec![step]).await {
-                Ok(_) if removes => return Ok(Written::ok(shown)),
+                Ok(_) if removes => return Ok(Written { warnings, ..Written::ok(shown) }),
                 Ok(objects) => {
                     let marked = objects.into_iter().next().flatten();
-                    return Ok(Written::ok(marked.map_or(shown, Shown::Object)));
+                    return Ok(Written { warnings, ..Written::ok(marked.map_or(shown, Shown::Object)) });
                 }
                 Err(Failure::Moved(_, Some(current))) => before = target.kind.shown(&current),
                 Err(other) => return Err(other.into_error()),

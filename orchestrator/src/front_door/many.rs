@@ -40,7 +40,7 @@ impl FrontDoor {
                     name: object.name().into(),
                     ..target.clone()
                 };
-                self.clone().remove_if_there(one, options.clone()).boxed()
+                self.clone().remove_if_there(user.clone(), one, options.clone()).boxed()
             })
             .collect();
         stream::iter(doomed).buffer_unordered(AT_A_TIME).try_collect::<()>().await?;
@@ -51,8 +51,8 @@ impl FrontDoor {
         }))))
     }
 
-    async fn remove_if_there(self, target: Target, options: DeleteOptions) -> Result<(), Error> {
-        match self.remove(&target, &options).await {
+    async fn remove_if_there(self, user: User, target: Target, options: DeleteOptions) -> Result<(), Error> {
+        match self.remove(&user, &target, &options).await {
             Err(error) if error.reason() == Reason::NotFound => Ok(()),
             other => other.map(|_| ()),
         }

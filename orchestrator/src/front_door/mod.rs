@@ -9,6 +9,7 @@ mod delete;
 mod event;
 mod many;
 mod pod;
+mod policy;
 mod prepare;
 mod request;
 mod scale;

@@ -97,7 +97,7 @@ impl FrontDoor {
         deletion.dry_run |= options.dry_run;
         let pod = Target { subresource: None, ..target };
         self.spend_budget(&pod, deletion.dry_run).await?;
-        self.remove(&pod, &deletion).await?;
+        self.remove(user, &pod, &deletion).await?;
         Ok(Written { warnings, ..success() })
     }
 

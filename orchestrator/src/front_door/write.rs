@@ -78,7 +78,8 @@ impl FrontDoor {
                 other => other?,
             };
             auth::admit_write(&snapshot, user, kind, None, &step.object, None)?;
-            let warnings = step.warnings.clone();
+            let mut warnings = step.warnings.clone();
+            warnings.extend(self.judge_create(&snapshot, user, kind, &step.object, options.dry_run)?);
             if options.dry_run {
                 return Ok(Written { shown: FrontDoor::rehearse(&step), created: true, warnings });
             }
@@ -210,7 +211,8 @@ impl FrontDoor {
             other => other?,
         };
         auth::admit_write(&snapshot, user, &target.kind, None, &step.object, None)?;
-        let warnings = step.warnings.clone();
+        let mut warnings = step.warnings.clone();
+        warnings.extend(self.judge_create(&snapshot, user, &target.kind, &step.object, options.dry_run)?);
         if options.dry_run {
             return Ok(Some(Written { shown: FrontDoor::rehearse(&step), created: true, warnings }));
         }
@@ -247,7 +249,9 @@ impl FrontDoor {
             let step = prepare::update(&moment, &target.kind, endpoint, &before, made.object, operation)?;
             let part = target.subresource;
             auth::admit_write(&snapshot, user, &target.kind, part, &step.object, Some(&before))?;
-            let warnings = [made.warnings, step.warnings.clone()].concat();
+            let judged =
+                self.judge_change(&snapshot, user, target, Some(&step.object), &before, options.dry_run)?;
+            let warnings = [made.warnings, step.warnings.clone(), judged].concat();
             if options.dry_run {
                 return Ok(Written { warnings, ..Written::ok(FrontDoor::rehearse(&step)) });
             }

@@ -9,7 +9,8 @@ use crate::cache::{Batch, Cache, Cursor, Expired, Interest};
 use crate::metrics::Gauge;
 use bytes::Bytes;
 use futures_util::stream;
-use peapod_api::{Error, Object};
+use peapod_api::{Error, Key, Object};
+use peapod_core::custom::{Custom, DEFINITIONS};
 use peapod_core::schema::protobuf;
 use peapod_core::snapshot::{Change, Snapshot};
 use peapod_core::table;
@@ -38,9 +39,45 @@ pub(crate) struct Opening {
     pub(crate) open: Gauge,
 }
 
+/// The definition of a custom resource that is watched: with it the watch ends, so that clients begin anew with what the
+/// resource is now.
+struct Origin {
+    changes: Cursor,
+    cache: Cache,
+    custom: Arc<Custom>,
+}
+
+impl Origin {
+    fn of(cache: &Cache, form: &Form, revision: u64) -> Option<Origin> {
+        let custom = form.kind.custom()?.clone();
+        let definition = Key::new(DEFINITIONS, "", &custom.kind.resource());
+        let changes = cache.watch(Interest::object(&definition), revision).ok()?;
+        Some(Origin { changes, cache: cache.clone(), custom })
+    }
+
+    /// Returns once the definition makes something else of the kind, or is gone.
+    async fn changed(&mut self) {
+        while self.changes.next().await.is_ok() {
+            let (snapshot, kind) = (self.cache.snapshot(), &self.custom.kind);
+            let served = snapshot.kinds().lookup(&kind.group, &kind.version, &kind.plural);
+            if !served.is_some_and(|now| now.custom().is_some_and(|now| Arc::ptr_eq(now, &self.custom))) {
+                return;
+            }
+        }
+    }
+}
+
+async fn changed(origin: &mut Option<Origin>) {
+    match origin {
+        Some(origin) => origin.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// One open watch.
 struct Watch {
     form: Form,
+    origin: Option<Origin>,
     selection: Selection,
     events: Events,
     initial: std::vec::IntoIter<Arc<Object>>,
@@ -113,6 +150,7 @@ pub(crate) fn begin(cache: &Cache, snapshot: &Snapshot, opening: Opening) -> Ans
     };
     let now = Instant::now();
     let watch = Watch {
+        origin: Origin::of(cache, &form, snapshot.revision()),
         form,
         selection: query.selection,
         events,
@@ -186,6 +224,7 @@ impl Watch {
         tokio::select! {
             () = self.stop.cancelled() => Woken::End,
             batch = cursor.next() => Woken::Batch(batch),
+            () = changed(&mut self.origin) => Woken::End,
             () = tokio::time::sleep_until(self.alarm.at()) => self.alarm.ring(Instant::now()),
         }
     }

@@ -252,6 +252,8 @@ async fn a_definition_goes_with_its_objects_and_outlives_a_restart() {
     let mut watcher = world.admin().await;
     let mut events = Events::of(&mut watcher, &format!("{DEFINITIONS}?watch=true"), "application/json").await;
     assert_eq!(events.brief().await.0, "ADDED");
+    let mut onlooker = world.admin().await;
+    let mut instances = Events::of(&mut onlooker, &format!("{WIDGETS}?watch=true"), "application/json").await;
     let name = format!("{DEFINITIONS}/widgets.example.com");
     assert_eq!(admin.ask(Method::DELETE, &name, &[], "").await.status(), 200);
     let refused = admin.ask(Method::POST, WIDGETS, &[], widget("late", "red").to_string()).await;
@@ -260,6 +262,9 @@ async fn a_definition_goes_with_its_objects_and_outlives_a_restart() {
     let released = json!({"metadata": {"finalizers": null}});
     assert_eq!(patch(&mut admin, &format!("{WIDGETS}/held"), merge, &released).await.0, 200);
     while events.brief().await.0 != "DELETED" {}
+    while let Some(event) = instances.next().await {
+        assert_eq!(event["object"]["kind"], "Widget");
+    }
     assert_eq!(admin.get(WIDGETS).await.status(), 404);
     assert_eq!(admin.get("/apis/example.com").await.status(), 404);
 }

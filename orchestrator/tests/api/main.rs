@@ -8,6 +8,7 @@ mod evictions;
 mod kubectl;
 mod limits;
 mod nodes;
+mod policies;
 mod quotas;
 mod reads;
 mod rights;

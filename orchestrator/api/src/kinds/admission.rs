@@ -76,7 +76,6 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("ParamKind", Cell::Computed("policy.param-kind")),
                 AGE,
             ],
-            acted_on: false,
             ..row(
                 ADMISSION,
                 "ValidatingAdmissionPolicy",
@@ -93,7 +92,6 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("ParamRef", Cell::Computed("policy.param-ref")),
                 AGE,
             ],
-            acted_on: false,
             ..row(
                 ADMISSION,
                 "ValidatingAdmissionPolicyBinding",

@@ -10,6 +10,18 @@ use std::collections::HashSet;
 /// Most errors that are gathered for one object: what follows only repeats.
 const ERRORS_MAX: usize = 100;
 
+/// What is wrong with an object that takes the place of `old`: what stays as it was is not judged again.
+pub(super) fn check_change(schema: &Schema, value: &Value, old: Option<&Value>, errors: &mut Errors) {
+    let mut found = Errors::new();
+    check(schema, value, "", &mut found);
+    if let Some(old) = old.filter(|_| !found.is_empty()) {
+        let mut before = Errors::new();
+        check(schema, old, "", &mut before);
+        found.retain(|error| !before.contains(error));
+    }
+    errors.extend(found);
+}
+
 /// What is wrong with `value` at `path`.
 pub(super) fn check(schema: &Schema, value: &Value, path: &str, errors: &mut Errors) {
     if errors.len() >= ERRORS_MAX || value.is_null() && schema.nullable {

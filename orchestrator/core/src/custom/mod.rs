@@ -5,6 +5,7 @@ mod definition;
 mod fill;
 mod format;
 mod row;
+mod rules;
 pub(crate) mod schema;
 mod ty;
 
@@ -17,6 +18,7 @@ pub use definition::Definition;
 use peapod_api::error::Reason;
 use peapod_api::{Draft, Error, Kind, Object};
 pub(crate) use row::priority;
+pub(crate) use rules::plain;
 use schema::Schema;
 use serde_json::Value;
 use std::sync::{Arc, LazyLock, OnceLock};
@@ -114,9 +116,14 @@ impl Custom {
         fill::default(&self.compiled().schema, object);
     }
 
-    /// What is wrong with an object, complete with its defaults.
-    pub fn validate(&self, object: &Value, errors: &mut Errors) {
-        check::check(&self.compiled().schema, object, "", errors);
+    /// What is wrong with an object, complete with its defaults. What it keeps of `old` is not judged again. Its rules are
+    /// asked once its values fit.
+    pub fn validate(&self, object: &Value, old: Option<&Value>, errors: &mut Errors) {
+        let (schema, before) = (&self.compiled().schema, errors.len());
+        check::check_change(schema, object, old, errors);
+        if errors.len() == before {
+            rules::check(schema, object, old, errors);
+        }
     }
 
     /// A stored object as this version shows it; none if that is how it is stored.
@@ -152,6 +159,11 @@ pub fn admit_create(snapshot: &Snapshot, kind: &Kind) -> Result<(), Error> {
         Some(None) => Err(Error::no_such_path()),
         _ => Ok(()),
     }
+}
+
+/// The nanoseconds of a duration in Go's notation.
+pub(crate) fn duration_nanos(text: &str) -> Option<i64> {
+    format::go_duration_nanos(text)
 }
 
 /// Whether texts of `format` are checked.

@@ -1,5 +1,6 @@
 //! The structural schema of a custom resource, read once from its definition.
 
+use crate::cel::Program;
 use crate::validation::{items, text};
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -28,6 +29,9 @@ pub(crate) struct Schema {
     pub(crate) map_keys: Vec<String>,
     pub(crate) atomic: bool,
     pub(crate) limits: Limits,
+    pub(crate) rules: Vec<Rule>,
+    /// Whether there are rules in it or below.
+    pub(crate) has_rules: bool,
 }
 
 /// What else a value must fulfil.
@@ -66,6 +70,19 @@ pub(crate) struct Pattern {
     pub(crate) regex: Regex,
 }
 
+/// One of `x-kubernetes-validations`.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) rule: String,
+    pub(crate) message: String,
+    pub(crate) reason: String,
+    pub(crate) field_path: String,
+    pub(crate) optional_old_self: bool,
+    /// The rule as it was read, or why it is none.
+    pub(crate) program: Result<Program, String>,
+    pub(crate) message_program: Option<Result<Program, String>>,
+}
+
 /// Compiles a pattern as Kubernetes' validation takes it. Errors: why it is none.
 pub(crate) fn regex(text: &str) -> Result<Regex, String> {
     let builder = regex::RegexBuilder::new(text).size_limit(PATTERN_LIMIT_BYTES).build();
@@ -81,7 +98,7 @@ impl Schema {
             schema @ Value::Object(_) => Some(Box::new(Schema::read(schema))),
             _ => None,
         };
-        Schema {
+        let mut schema = Schema {
             type_: text(&value["type"]).into(),
             nullable: flag("nullable"),
             int_or_string: flag("x-kubernetes-int-or-string"),
@@ -95,7 +112,17 @@ impl Schema {
             map_keys: strings(&value["x-kubernetes-list-map-keys"]),
             atomic: value["x-kubernetes-map-type"] == "atomic",
             limits: Limits::read(value),
-        }
+            rules: items(&value["x-kubernetes-validations"]).map(Rule::read).collect(),
+            has_rules: false,
+        };
+        let here = !schema.rules.is_empty();
+        schema.has_rules = here || schema.parts().any(|below| below.has_rules);
+        schema
+    }
+
+    /// The schemas of its fields, values and items.
+    fn parts(&self) -> impl Iterator<Item = &Schema> {
+        self.properties.values().chain(self.additional.as_deref()).chain(self.items.as_deref())
     }
 
     /// The schema of the field or key `name`.
@@ -105,8 +132,7 @@ impl Schema {
 
     /// Whether `is` holds for some schema in it.
     pub(crate) fn any(&self, is: &dyn Fn(&Schema) -> bool) -> bool {
-        let below = self.properties.values().chain(self.additional.as_deref()).chain(self.items.as_deref());
-        is(self) || below.into_iter().any(|schema| schema.any(is))
+        is(self) || self.parts().any(|schema| schema.any(is))
     }
 }
 
@@ -147,5 +173,36 @@ impl Limits {
             one_of: schemas("oneOf"),
             not: value["not"].as_object().map(|_| Box::new(Schema::read(&value["not"]))),
         }
+    }
+}
+
+impl Rule {
+    fn read(value: &Value) -> Rule {
+        let own = |name: &str| text(&value[name]).to_string();
+        let message = text(&value["messageExpression"]).trim();
+        Rule {
+            program: Program::parse(text(&value["rule"])),
+            message_program: (!message.is_empty()).then(|| Program::parse(message)),
+            rule: own("rule"),
+            message: own("message"),
+            reason: own("reason"),
+            field_path: own("fieldPath"),
+            optional_old_self: value["optionalOldSelf"] == true,
+        }
+    }
+
+    /// Its message, or what it says itself.
+    pub(crate) fn words(&self) -> String {
+        if self.message.is_empty() {
+            format!("failed rule: {}", self.rule.trim())
+        } else {
+            self.message.clone()
+        }
+    }
+
+    /// The path of what it speaks of, where it stands at `path`.
+    pub(crate) fn path(&self, path: &str) -> String {
+        let below = self.field_path.as_str();
+        if path.is_empty() { below.trim_start_matches('.').into() } else { format!("{path}{below}") }
     }
 }

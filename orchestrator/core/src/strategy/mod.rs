@@ -22,6 +22,7 @@ mod namespace;
 mod network_policy;
 mod node;
 pub mod pod;
+mod policy;
 mod quota;
 mod rbac;
 mod register;
@@ -241,7 +242,7 @@ pub fn validate_create(kind: impl Into<Served>, object: &Value) -> Result<Vec<St
     let mut findings = Findings::default();
     metadata::create(kind, of(kind).name, object, &mut findings.errors);
     (of(kind).validate_create)(object, &mut findings);
-    finish(kind, object, findings)
+    finish(kind, object, None, findings)
 }
 
 /// Validates a prepared change of `old`. Returns the warnings. Errors: 422 with every fault.
@@ -258,17 +259,22 @@ pub fn validate_update(
         certificate::validate_decision(new, old, &mut findings.errors);
     }
     if endpoint == Endpoint::Status && kind.custom {
-        kind.validate(new, &mut findings.errors)?;
+        kind.validate(new, Some(old), &mut findings.errors)?;
     }
     if matches!(endpoint, Endpoint::Status | Endpoint::Binding | Endpoint::Approval) {
         return outcome(kind, new, findings);
     }
     (of(kind).validate_update)(new, old, &mut findings);
-    finish(kind, new, findings)
+    finish(kind, new, Some(old), findings)
 }
 
-fn finish(kind: &Served, object: &Value, mut findings: Findings) -> Result<Vec<String>, Error> {
-    kind.validate(object, &mut findings.errors)?;
+fn finish(
+    kind: &Served,
+    object: &Value,
+    old: Option<&Value>,
+    mut findings: Findings,
+) -> Result<Vec<String>, Error> {
+    kind.validate(object, old, &mut findings.errors)?;
     (of(kind).validate)(object, &mut findings);
     outcome(kind, object, findings)
 }

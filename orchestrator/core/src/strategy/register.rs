@@ -1,6 +1,6 @@
 //! Which kind has which strategy.
 
-use super::{PLAIN, Strategy};
+use super::{PLAIN, Strategy, policy};
 use super::{
     autoscaler, budget, certificate, class, cronjob, daemonset, data, definition, deployment, endpoints,
     event, ingress, job, lease, namespace, network_policy, node, pod, quota, rbac, registration, replicaset,
@@ -60,6 +60,8 @@ pub fn of(kind: &Kind) -> &'static Strategy {
             "admissionregistration.k8s.io",
             "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
         ) => &registration::WEBHOOKS,
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => &policy::POLICY,
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => &policy::BINDING,
         ("admissionregistration.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => &registration::COUNTED,
         ("apiregistration.k8s.io", _) => &registration::API_SERVICE,
         ("apiextensions.k8s.io", _) => &definition::STRATEGY,

@@ -74,7 +74,11 @@ fn operation(kind: &Kind, method: &str, action: &str) -> Value {
         ],
         _ => &[],
     };
-    for media_type in types {
+    // What custom resources do not take: clients choose their patches by what stands here.
+    let is_taken = |media_type: &&&str| {
+        !kind.custom || !media_type.contains("strategic") && !media_type.contains("protobuf")
+    };
+    for media_type in types.iter().filter(is_taken) {
         operation["requestBody"]["content"][media_type] = json!({ "schema": { "type": "object" } });
     }
     operation

@@ -1,5 +1,6 @@
 //! Custom resource definitions: names, versions and what each version says of itself.
 
+mod rules;
 mod structural;
 
 use super::{Findings, PLAIN, Strategy};

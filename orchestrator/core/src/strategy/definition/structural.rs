@@ -1,6 +1,6 @@
 //! The rules that make a schema structural: every field has one type, said in one place.
 
-use super::Findings;
+use super::{Findings, rules};
 use crate::custom;
 use crate::custom::schema::{Schema, regex};
 use crate::validation::{Errors, child, indexed, items, text};
@@ -38,6 +38,7 @@ enum Place {
 pub(super) fn validate(schema: &Value, path: &str, findings: &mut Findings) {
     let mut walk = Walk { findings };
     walk.shape(schema, path, Place::Root);
+    rules::validate(schema, path, &mut findings.errors);
     metadata(
         &schema["properties"]["metadata"],
         &format!("{path}.properties[metadata]"),
@@ -165,10 +166,6 @@ impl Walk<'_> {
             }
         }
         self.list_type(schema, type_, path);
-        if items(&schema["x-kubernetes-validations"]).next().is_some() {
-            let path = child(path, "x-kubernetes-validations");
-            self.findings.warnings.push(format!("{path}: rules are stored, but not evaluated"));
-        }
         let map_type = &schema["x-kubernetes-map-type"];
         if map_type.is_string() {
             let at = child(path, "x-kubernetes-map-type");

@@ -1,0 +1,140 @@
+//! Admission policies and their bindings.
+
+use super::{Findings, PLAIN, Strategy};
+use crate::cel::{Declared, Program, check};
+use crate::validation::{Errors, child, indexed, items, text};
+use peapod_api::FieldError;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) static POLICY: Strategy = Strategy { counts_generations: true, validate: policy, ..PLAIN };
+pub(super) static BINDING: Strategy = Strategy { counts_generations: true, validate: binding, ..PLAIN };
+
+/// What every expression may speak of; a policy's later variables and its validations also of `variables`.
+const SUBJECTS: [&str; 5] = ["object", "oldObject", "request", "params", "namespaceObject"];
+
+fn policy(policy: &Value, findings: &mut Findings) {
+    let (spec, errors) = (&policy["spec"], &mut findings.errors);
+    let constraints = &spec["matchConstraints"];
+    if !constraints.is_object() {
+        errors.push(FieldError::required("spec.matchConstraints", ""));
+    } else if items(&constraints["resourceRules"]).next().is_none() {
+        errors.push(FieldError::required("spec.matchConstraints.resourceRules", ""));
+    }
+    rules(constraints, "spec.matchConstraints", errors);
+    if items(&spec["validations"]).chain(items(&spec["auditAnnotations"])).next().is_none() {
+        let why = "validations or auditAnnotations must contain at least one item";
+        errors.push(FieldError::required("spec.validations", why));
+    }
+    if items(&spec["auditAnnotations"]).next().is_some() {
+        findings
+            .warnings
+            .push("spec.auditAnnotations: this server keeps no audit log to write them into".into());
+    }
+    for (path, condition) in indexed(&spec["matchConditions"], "spec.matchConditions") {
+        expression(&condition["expression"], &child(&path, "expression"), &SUBJECTS, "bool", errors);
+    }
+    let all: Vec<&str> = SUBJECTS.into_iter().chain(["variables"]).collect();
+    for (path, variable) in indexed(&spec["variables"], "spec.variables") {
+        expression(&variable["expression"], &child(&path, "expression"), &all, "", errors);
+    }
+    for (path, validation) in indexed(&spec["validations"], "spec.validations") {
+        expression(&validation["expression"], &child(&path, "expression"), &all, "bool", errors);
+        if !text(&validation["messageExpression"]).trim().is_empty() {
+            let path = child(&path, "messageExpression");
+            expression(&validation["messageExpression"], &path, &all, "string", errors);
+        }
+        let (reason, at) = (&validation["reason"], child(&path, "reason"));
+        let known = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
+        if reason.as_str().is_some_and(|reason| !known.contains(&reason)) {
+            errors.push(FieldError::not_supported(&at, reason, &known));
+        }
+        if text(&validation["message"]).contains('\n') {
+            let why = "message must not contain line breaks";
+            errors.push(FieldError::invalid(&child(&path, "message"), &validation["message"], why));
+        }
+    }
+    if spec["paramKind"].is_object() {
+        for field in
+            ["apiVersion", "kind"].into_iter().filter(|field| text(&spec["paramKind"][*field]).is_empty())
+        {
+            errors.push(FieldError::required(&format!("spec.paramKind.{field}"), ""));
+        }
+    }
+}
+
+fn expression(value: &Value, path: &str, subjects: &[&str], wanted: &str, errors: &mut Errors) {
+    let source = text(value);
+    if source.trim().is_empty() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    let variables: BTreeMap<&str, Declared<'_>> =
+        subjects.iter().map(|name| (*name, Declared::Any)).collect();
+    let checked = Program::parse(source).and_then(|program| check(&program, &variables, wanted));
+    match checked {
+        Err(why) if why.starts_with("must evaluate") && wanted.is_empty() => {}
+        Err(why) => errors.push(FieldError::invalid(path, value, &format!("compilation failed: {why}"))),
+        Ok(()) => {}
+    }
+}
+
+/// What each rule has to name.
+fn rules(constraints: &Value, path: &str, errors: &mut Errors) {
+    for list in ["resourceRules", "excludeResourceRules"] {
+        for (path, rule) in indexed(&constraints[list], &child(path, list)) {
+            for field in ["operations", "apiGroups", "apiVersions", "resources"] {
+                let at = child(&path, field);
+                let count = items(&rule[field]).count();
+                if count == 0 {
+                    errors.push(FieldError::required(&at, ""));
+                } else if count > 1 && field != "resources" && items(&rule[field]).any(|value| value == "*") {
+                    let why = format!("if '*' is present, must not specify other {}", words(field));
+                    errors.push(FieldError::invalid(&at, &rule[field], &why));
+                }
+            }
+        }
+    }
+}
+
+fn words(field: &str) -> &str {
+    match field {
+        "apiGroups" => "API groups",
+        "apiVersions" => "API versions",
+        other => other,
+    }
+}
+
+fn binding(binding: &Value, findings: &mut Findings) {
+    let (spec, errors) = (&binding["spec"], &mut findings.errors);
+    if text(&spec["policyName"]).is_empty() {
+        errors.push(FieldError::required("spec.policyName", ""));
+    }
+    rules(&spec["matchResources"], "spec.matchResources", errors);
+    let (actions, path) = (&spec["validationActions"], "spec.validationActions");
+    let distinct: BTreeSet<&str> = items(actions).map(text).collect();
+    if distinct.is_empty() {
+        errors.push(FieldError::required(path, "at least one validation action is required"));
+    } else if distinct.contains("Deny") && distinct.contains("Warn") {
+        let why = "must not contain both Deny and Warn (repeating the same validation failure information in the API \
+                   response and headers serves no purpose)";
+        errors.push(FieldError::invalid(path, actions, why));
+    } else if distinct == BTreeSet::from(["Audit"]) {
+        findings.warnings.push(format!("{path}: this server keeps no audit log: Audit alone has no effect"));
+    }
+    let reference = &spec["paramRef"];
+    if reference.is_object() {
+        let (name, selector) = (!text(&reference["name"]).is_empty(), reference["selector"].is_object());
+        if name == selector {
+            let why = "exactly one of name or selector must be specified";
+            errors.push(FieldError::invalid("spec.paramRef", reference, why));
+        }
+        let action = &reference["parameterNotFoundAction"];
+        if text(action).is_empty() {
+            errors.push(FieldError::required("spec.paramRef.parameterNotFoundAction", ""));
+        } else if action != "Allow" && action != "Deny" {
+            let path = "spec.paramRef.parameterNotFoundAction";
+            errors.push(FieldError::not_supported(path, action, &["Allow", "Deny"]));
+        }
+    }
+}
