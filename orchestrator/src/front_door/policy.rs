@@ -24,6 +24,29 @@ impl FrontDoor {
         policy::judge(snapshot, &Write { user, kind, part: None, name, namespace, new, old: None, dry_run })
     }
 
+    /// Lets the policies change what a write shall make of `old`, or of nothing. Errors: a policy fails.
+    pub(super) fn mutate(
+        &self,
+        snapshot: &Snapshot,
+        user: &User,
+        target: &Target,
+        object: &mut Value,
+        old: Option<&Object>,
+        dry_run: bool,
+    ) -> Result<(), Error> {
+        if snapshot.policies().is_empty() {
+            return Ok(());
+        }
+        let old = old.map(Object::value);
+        let (kind, part, name, namespace) =
+            (&target.kind, target.subresource, &*target.name, &*target.namespace);
+        let write = Write { user, kind, part, name, namespace, new: None, old: old.as_ref(), dry_run };
+        if policy::mutate(snapshot, &write, object)? {
+            target.kind.complete(object)?;
+        }
+        Ok(())
+    }
+
     /// As [`FrontDoor::judge_create`], of a change of `old`, or of its deletion where there is nothing new.
     pub(super) fn judge_change(
         &self,

@@ -53,6 +53,7 @@ impl FrontDoor {
         self.admit_user(&self.cache().snapshot(), user, "create", &named)?;
         stamp_requester(&target.kind, &mut object, user);
         target.kind.complete(&mut object)?;
+        self.mutate(&self.cache().snapshot(), user, &named, &mut object, None, options.dry_run)?;
         let mut written = self.insert(user, &target.kind, object, &options).await?;
         written.warnings.splice(0..0, warnings);
         Ok(written)
@@ -206,6 +207,7 @@ impl FrontDoor {
         let mut object = patch::apply::apply(ty, None, config, &operation, options.force)?;
         stamp_requester(&target.kind, &mut object, user);
         target.kind.complete(&mut object)?;
+        self.mutate(&snapshot, user, target, &mut object, None, options.dry_run)?;
         let step = match prepare::create(&moment, &target.kind, object, None) {
             Err(error) if error.reason() == Reason::AlreadyExists => return Ok(None),
             other => other?,
@@ -243,7 +245,8 @@ impl FrontDoor {
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
             let moment = self.moment(&snapshot);
-            let made = change(&before)?;
+            let mut made = change(&before)?;
+            self.mutate(&snapshot, user, target, &mut made.object, Some(&before), options.dry_run)?;
             let operation = operation(options, &api_version, target.part(), &moment);
             let operation = (!made.recorded).then_some(&operation);
             let step = prepare::update(&moment, &target.kind, endpoint, &before, made.object, operation)?;

@@ -91,3 +91,36 @@ async fn a_policy_that_does_not_compile_is_refused() {
     let refused = admin.ask(Method::POST, &bindings, &[], binding(json!(["Deny", "Warn"])).to_string()).await;
     assert!(refused.json()["message"].as_str().unwrap().contains("must not contain both Deny and Warn"));
 }
+
+#[tokio::test]
+async fn mutating_policies_change_what_is_written() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let rules = json!({"resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"]}]});
+    let make = |name: &str, mutation: Value| {
+        let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy", "metadata": {"name": name},
+            "spec": {"matchConstraints": rules, "reinvocationPolicy": "Never", "mutations": [mutation]}});
+        let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding",
+            "metadata": {"name": name}, "spec": {"policyName": name}});
+        [("mutatingadmissionpolicies", policy), ("mutatingadmissionpolicybindings", binding)]
+    };
+    let apply = json!({"patchType": "ApplyConfiguration", "applyConfiguration": {"expression":
+        "Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{containers: \
+         object.spec.template.spec.containers.map(c, Object.spec.template.spec.containers{name: c.name, env: [\
+         Object.spec.template.spec.containers.env{name: 'TEAM', value: 'blue'}]})}}}}"}});
+    let patch = json!({"patchType": "JSONPatch", "jsonPatch": {"expression":
+        "[JSONPatch{op: 'add', path: '/metadata/labels', value: {'team': 'blue'}}]"}});
+    for (resource, object) in make("env", apply).into_iter().chain(make("label", patch)) {
+        admin.create(&format!("{GROUP}/{resource}"), &object).await;
+    }
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+        "selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "c", "image": "hello", "env": [{"name": "A", "value": "1"}]}]}}}});
+    let created = admin.create("/apis/apps/v1/namespaces/default/deployments", &deployment).await;
+    let container = &created["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], "hello");
+    let env: Vec<&Value> =
+        container["env"].as_array().unwrap().iter().map(|variable| &variable["name"]).collect();
+    assert!(env.len() == 2 && env.contains(&&json!("TEAM")) && env.contains(&&json!("A")), "{env:?}");
+    assert_eq!(created["metadata"]["labels"], json!({"team": "blue"}));
+}

@@ -29,7 +29,6 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("ParamKind", Cell::Computed("policy.param-kind")),
                 AGE,
             ],
-            acted_on: false,
             ..row(
                 ADMISSION,
                 "MutatingAdmissionPolicy",
@@ -46,7 +45,6 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("ParamRef", Cell::Computed("policy.param-ref")),
                 AGE,
             ],
-            acted_on: false,
             ..row(
                 ADMISSION,
                 "MutatingAdmissionPolicyBinding",

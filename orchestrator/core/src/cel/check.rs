@@ -149,6 +149,12 @@ impl<'p, 's> Walk<'p, 's> {
                 Ok(Type::Map(Box::new(Type::Any)))
             }
             Expr::Comprehension(loop_) => self.comprehension(expr, loop_),
+            Expr::Struct(message) if is_mutation(&message.type_name) && self.given.contains_key(MUTATION) => {
+                for part in parts(expr) {
+                    self.type_of(part)?;
+                }
+                Ok(Type::Any)
+            }
             Expr::Struct(message) => Err(self.undeclared(expr, &message.type_name)),
             Expr::Unspecified => Ok(Type::Any),
         }
@@ -256,6 +262,14 @@ impl<'p, 's> Walk<'p, 's> {
         self.bound.truncate(depth);
         Ok(found)
     }
+}
+
+/// Declared where an expression may make what a mutation is.
+pub(crate) const MUTATION: &str = "Object";
+
+/// Whether a message of that type is part of a mutation.
+pub(super) fn is_mutation(type_name: &str) -> bool {
+    type_name == MUTATION || type_name == "JSONPatch" || type_name.starts_with("Object.")
 }
 
 /// The type of the field that expressions call `name`.

@@ -5,6 +5,7 @@ use super::value::{Key, Val};
 use super::{Budget, Fault, Found, operators};
 use ::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr, SelectExpr,
+    StructExpr,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl<'a> Scope<'a> {
             Expr::List(list) => self.list(list),
             Expr::Map(map) => self.map(map),
             Expr::Comprehension(comprehension) => self.comprehension(comprehension),
-            Expr::Struct(message) => Err(Fault::new(format!("unknown type: {}", message.type_name))),
+            Expr::Struct(message) => self.message(message),
             Expr::Unspecified => Err(Fault::new("an empty expression")),
         }
     }
@@ -197,6 +198,27 @@ impl<'a> Scope<'a> {
                 && found.insert(key, value).is_some()
             {
                 return Err(Fault::new("Failed with repeated key"));
+            }
+        }
+        Ok(Val::Map(Arc::new(found)))
+    }
+
+    /// `Object{spec: Object.spec{replicas: 1}}`, `JSONPatch{op: "remove", path: "/spec"}`: what mutations are made of.
+    fn message(&mut self, message: &'a StructExpr) -> Found {
+        if !super::check::is_mutation(&message.type_name) {
+            return Err(Fault::new(format!("unknown type: {}", message.type_name)));
+        }
+        let mut found = BTreeMap::new();
+        for entry in &message.entries {
+            let EntryExpr::StructField(field) = &entry.expr else {
+                return Err(Fault::new("a message of entries"));
+            };
+            let value = match self.eval(&field.value)? {
+                Val::Optional(inner) if field.optional => inner.map(|v| *v),
+                value => Some(value),
+            };
+            if let Some(value) = value {
+                found.insert(Key::String(field.field.as_str().into()), value);
             }
         }
         Ok(Val::Map(Arc::new(found)))

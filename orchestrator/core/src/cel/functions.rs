@@ -15,7 +15,8 @@ pub(super) struct Call<'c> {
 }
 
 /// Functions whose names hold a dot.
-const QUALIFIED: [&str; 28] = [
+const QUALIFIED: [&str; 29] = [
+    "jsonpatch.escapeKey",
     "optional.of",
     "optional.none",
     "optional.ofNonZeroValue",
@@ -367,6 +368,7 @@ fn sets_and_encodings(call: Call<'_>, budget: &mut Budget) -> Option<Found> {
         })));
     }
     Some(match (call.name, call.arguments) {
+        ("jsonpatch.escapeKey", [Val::String(key)]) => Ok(key.replace('~', "~0").replace('/', "~1").into()),
         ("base64.encode", [Val::Bytes(bytes)]) => Ok(STANDARD.encode(bytes).into()),
         ("base64.decode", [Val::String(text)]) => match STANDARD.decode(text.as_bytes()) {
             Ok(bytes) => Ok(Val::Bytes(bytes.into())),

@@ -13,8 +13,8 @@ mod text;
 mod time;
 mod value;
 
-pub(crate) use check::{Declared, check};
-pub(crate) use value::{Key, Val};
+pub(crate) use check::{Declared, MUTATION, check};
+pub(crate) use value::{Key, Val, to_json};
 
 use ::cel::common::ast::{IdedExpr, SourceInfo};
 use ::cel::parser::Parser;

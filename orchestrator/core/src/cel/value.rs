@@ -1,8 +1,11 @@
 //! Values of expressions.
 
 use super::Fault;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use peapod_api::Quantity;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -179,5 +182,25 @@ impl From<Key> for Val {
             Key::Uint(n) => Val::Uint(n),
             Key::String(text) => Val::String(text),
         }
+    }
+}
+
+/// A value as JSON: what has no form of its own there is text.
+pub(crate) fn to_json(value: &Val) -> Value {
+    match value {
+        Val::Null => Value::Null,
+        Val::Bool(on) => (*on).into(),
+        Val::Int(n) => (*n).into(),
+        Val::Uint(n) => (*n).into(),
+        Val::Double(n) => (*n).into(),
+        Val::List(items) => items.iter().map(to_json).collect(),
+        Val::Map(map) => {
+            let entry =
+                |(key, value): (&Key, &Val)| (super::text::shown(&key.clone().into()), to_json(value));
+            Value::Object(map.iter().map(entry).collect())
+        }
+        Val::Optional(inner) => inner.as_deref().map_or(Value::Null, to_json),
+        Val::Bytes(bytes) => STANDARD.encode(bytes).into(),
+        other => super::text::shown(other).into(),
     }
 }

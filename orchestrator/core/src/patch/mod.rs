@@ -20,3 +20,12 @@ pub mod strategic;
 mod structure;
 
 pub use managed_fields::Operation;
+
+/// `live` with a configuration merged in as server-side apply does, whoever owns what.
+pub(crate) fn merged(
+    ty: &crate::schema::Type,
+    live: &serde_json::Value,
+    config: &serde_json::Value,
+) -> serde_json::Value {
+    structure::merge(ty, live, config)
+}

@@ -10,6 +10,16 @@ pub(crate) struct Compiled {
     pub(super) conditions: Vec<Named>,
     pub(super) variables: Vec<Named>,
     pub(super) validations: Vec<Validation>,
+    pub(super) mutations: Vec<Mutation>,
+}
+
+/// One thing that a policy changes.
+#[derive(Debug)]
+pub(super) enum Mutation {
+    /// Its expression gives the operations of a JSON patch.
+    JsonPatch(Result<Program, String>),
+    /// Its expression gives a configuration to be merged in.
+    Apply(Result<Program, String>),
 }
 
 /// An expression with a name.
@@ -42,6 +52,24 @@ impl Compiled {
             conditions: named(&spec["matchConditions"]),
             variables: named(&spec["variables"]),
             validations: items(&spec["validations"]).map(Validation::read).collect(),
+            mutations: items(&spec["mutations"]).map(Mutation::read).collect(),
+        }
+    }
+}
+
+impl Mutation {
+    fn read(value: &Value) -> Mutation {
+        let program = |field: &str| Program::parse(text(&value[field]["expression"]));
+        if value["patchType"] == "JSONPatch" {
+            Mutation::JsonPatch(program("jsonPatch"))
+        } else {
+            Mutation::Apply(program("applyConfiguration"))
+        }
+    }
+
+    pub(super) fn program(&self) -> &Result<Program, String> {
+        match self {
+            Mutation::JsonPatch(program) | Mutation::Apply(program) => program,
         }
     }
 }

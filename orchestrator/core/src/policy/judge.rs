@@ -2,7 +2,7 @@
 
 use super::compiled::Validation;
 use super::matching::takes;
-use super::{Compiled, Policy, Write, namespace_of};
+use super::{Compiled, Policy, Write, is_beyond_policies, namespace_of};
 use crate::cel::{Budget, CALL_LIMIT, Fault, Key, OBJECT_LIMIT, Program, Val};
 use crate::custom::plain;
 use crate::snapshot::Snapshot;
@@ -17,13 +17,12 @@ use std::sync::Arc;
 /// Asks every policy that is bound to such writes. Returns the warnings. Errors: a policy denies the write.
 pub fn judge(snapshot: &Snapshot, write: &Write<'_>) -> Result<Vec<String>, Error> {
     let mut warnings = Vec::new();
-    let policies = snapshot.policies();
-    // Nobody locks himself out: policies do not speak of policies, nor of questions.
-    if policies.is_empty() || write.kind.group == "admissionregistration.k8s.io" || !write.kind.stored {
+    let set = &snapshot.policies().validating;
+    if set.is_empty() || is_beyond_policies(write) {
         return Ok(warnings);
     }
     let mut budget = OBJECT_LIMIT;
-    for (policy, binding) in policies.bound() {
+    for (policy, binding) in set.bound() {
         let spec = &policy.object["spec"];
         if !takes(snapshot, &spec["matchConstraints"], write)
             || !takes(snapshot, &binding["spec"]["matchResources"], write)
@@ -41,8 +40,8 @@ pub fn judge(snapshot: &Snapshot, write: &Write<'_>) -> Result<Vec<String>, Erro
 }
 
 /// Why a policy is not content.
-struct Failure {
-    message: String,
+pub(super) struct Failure {
+    pub(super) message: String,
     reason: String,
 }
 
@@ -81,15 +80,15 @@ fn act(
 }
 
 /// One policy, asked through one binding.
-struct Asked<'a> {
-    snapshot: &'a Snapshot,
-    write: &'a Write<'a>,
-    policy: &'a Policy,
-    binding: &'a Value,
-    budget: u64,
+pub(super) struct Asked<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) write: &'a Write<'a>,
+    pub(super) policy: &'a Policy,
+    pub(super) binding: &'a Value,
+    pub(super) budget: u64,
 }
 
-type Variables = BTreeMap<&'static str, Val>;
+pub(super) type Variables = BTreeMap<&'static str, Val>;
 
 impl Asked<'_> {
     fn failures(&mut self) -> Vec<Failure> {
@@ -119,11 +118,11 @@ impl Asked<'_> {
     }
 
     /// Whether a policy that cannot be asked denies.
-    fn fails(&self) -> bool {
+    pub(super) fn fails(&self) -> bool {
         self.policy.object["spec"]["failurePolicy"] != "Ignore"
     }
 
-    fn variables(&self) -> Variables {
+    pub(super) fn variables(&self) -> Variables {
         let object = |value: Option<&Value>| value.map_or(Val::Null, plain);
         let namespace = namespace_of(self.snapshot, self.write.namespace);
         BTreeMap::from([
@@ -134,7 +133,11 @@ impl Asked<'_> {
         ])
     }
 
-    fn eval(&mut self, program: &Result<Program, String>, variables: &Variables) -> Result<Val, String> {
+    pub(super) fn eval(
+        &mut self,
+        program: &Result<Program, String>,
+        variables: &Variables,
+    ) -> Result<Val, String> {
         let program = program.as_ref().map_err(|why| format!("compilation error: {why}"))?;
         let mut budget = Budget::new(CALL_LIMIT.min(self.budget));
         let given = budget.left();
@@ -146,7 +149,7 @@ impl Asked<'_> {
         })
     }
 
-    fn is_meant(&mut self, compiled: &Compiled, variables: &Variables) -> Result<bool, String> {
+    pub(super) fn is_meant(&mut self, compiled: &Compiled, variables: &Variables) -> Result<bool, String> {
         let mut failed = None;
         for condition in &compiled.conditions {
             match self.eval(&condition.program, variables) {
@@ -159,7 +162,7 @@ impl Asked<'_> {
     }
 
     /// The policy's own variables, each of which may use those before it. One that fails is missing where it is used.
-    fn derive(&mut self, compiled: &Compiled, variables: &mut Variables) {
+    pub(super) fn derive(&mut self, compiled: &Compiled, variables: &mut Variables) {
         let mut own: BTreeMap<Key, Val> = BTreeMap::new();
         variables.insert("variables", Val::Map(Arc::default()));
         for variable in &compiled.variables {
@@ -194,7 +197,7 @@ impl Asked<'_> {
     }
 
     /// What the policy is asked with, once for each. Errors: there is nothing, and the binding demands it.
-    fn params(&self) -> Result<Vec<Val>, Failure> {
+    pub(super) fn params(&self) -> Result<Vec<Val>, Failure> {
         let (kind, reference) = (&self.policy.object["spec"]["paramKind"], &self.binding["spec"]["paramRef"]);
         if !kind.is_object() || !reference.is_object() {
             return Ok(vec![Val::Null]);

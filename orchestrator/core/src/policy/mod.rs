@@ -3,9 +3,11 @@
 mod compiled;
 mod judge;
 mod matching;
+mod mutate;
 
 pub(crate) use compiled::Compiled;
 pub use judge::judge;
+pub use mutate::mutate;
 
 use crate::auth::User;
 use crate::served::Served;
@@ -16,8 +18,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
-const BINDINGS: &str = "validatingadmissionpolicybindings.admissionregistration.k8s.io";
+const VALIDATING: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
+const VALIDATING_BINDINGS: &str = "validatingadmissionpolicybindings.admissionregistration.k8s.io";
+const MUTATING: &str = "mutatingadmissionpolicies.admissionregistration.k8s.io";
+const MUTATING_BINDINGS: &str = "mutatingadmissionpolicybindings.admissionregistration.k8s.io";
 
 /// What a write is, as policies see it.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +55,16 @@ impl Write<'_> {
     }
 }
 
-/// The policies and bindings of one snapshot; a value that is made anew only when one of them changes.
+/// The policies of one snapshot; a value that is made anew only when one of them changes.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
+    validating: Set,
+    mutating: Set,
+}
+
+/// Policies and their bindings by name.
+#[derive(Clone, Debug, Default)]
+struct Set {
     policies: BTreeMap<Box<str>, Arc<Policy>>,
     bindings: BTreeMap<Box<str>, Arc<Value>>,
 }
@@ -73,23 +84,33 @@ impl Policy {
 impl Policies {
     /// The set after a change; none if it does not concern it.
     pub(crate) fn changed(&self, change: &Change) -> Option<Policies> {
-        let (resource, name) = (change.key.resource(), change.key.name());
-        if resource != POLICIES && resource != BINDINGS {
-            return None;
-        }
-        let (mut changed, object) = (self.clone(), change.after.as_deref().map(Object::value));
-        match (resource == POLICIES, object) {
+        let mut changed = self.clone();
+        let set = match change.key.resource() {
+            VALIDATING | VALIDATING_BINDINGS => &mut changed.validating,
+            MUTATING | MUTATING_BINDINGS => &mut changed.mutating,
+            _ => return None,
+        };
+        let name = change.key.name();
+        let is_policy = matches!(change.key.resource(), VALIDATING | MUTATING);
+        match (is_policy, change.after.as_deref().map(Object::value)) {
             (true, Some(object)) => {
                 let policy = Policy { object, compiled: OnceLock::new() };
-                changed.policies.insert(name.into(), Arc::new(policy));
+                set.policies.insert(name.into(), Arc::new(policy));
             }
-            (true, None) => _ = changed.policies.remove(name),
-            (false, Some(object)) => _ = changed.bindings.insert(name.into(), Arc::new(object)),
-            (false, None) => _ = changed.bindings.remove(name),
+            (true, None) => _ = set.policies.remove(name),
+            (false, Some(object)) => _ = set.bindings.insert(name.into(), Arc::new(object)),
+            (false, None) => _ = set.bindings.remove(name),
         }
         Some(changed)
     }
 
+    /// Whether no write is judged or changed.
+    pub fn is_empty(&self) -> bool {
+        self.validating.is_empty() && self.mutating.is_empty()
+    }
+}
+
+impl Set {
     /// Each binding with its policy.
     fn bound(&self) -> impl Iterator<Item = (&Policy, &Value)> {
         self.bindings.values().filter_map(|binding| {
@@ -98,10 +119,14 @@ impl Policies {
         })
     }
 
-    /// Whether no write is judged.
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.bindings.is_empty() || self.policies.is_empty()
     }
+}
+
+/// Nobody locks himself out: policies do not speak of policies, nor of questions.
+fn is_beyond_policies(write: &Write<'_>) -> bool {
+    write.kind.group == "admissionregistration.k8s.io" || !write.kind.stored
 }
 
 /// The object of a namespace.

@@ -14,8 +14,8 @@ fn world(spec: Value, binding: Value) -> Snapshot {
     };
     add("namespaces", "", "d", json!({"metadata": {"labels": {"env": "prod"}}}));
     add("configmaps", "d", "limits", json!({"data": {"max": "3"}}));
-    add(POLICIES, "", "p", json!({ "spec": spec }));
-    add(BINDINGS, "", "b", json!({ "spec": binding }));
+    add(VALIDATING, "", "p", json!({ "spec": spec }));
+    add(VALIDATING_BINDINGS, "", "b", json!({ "spec": binding }));
     snapshot
 }
 

@@ -1,27 +1,29 @@
 //! Admission policies and their bindings.
 
 use super::{Findings, PLAIN, Strategy};
-use crate::cel::{Declared, Program, check};
+use crate::cel::{Declared, MUTATION, Program, check};
 use crate::validation::{Errors, child, indexed, items, text};
 use peapod_api::FieldError;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) static POLICY: Strategy = Strategy { counts_generations: true, validate: policy, ..PLAIN };
+pub(super) static MUTATING: Strategy = Strategy { counts_generations: true, validate: mutating, ..PLAIN };
+pub(super) static MUTATING_BINDING: Strategy = Strategy {
+    counts_generations: true,
+    validate: |binding, findings| reference(&binding["spec"], &mut findings.errors),
+    ..PLAIN
+};
 pub(super) static BINDING: Strategy = Strategy { counts_generations: true, validate: binding, ..PLAIN };
 
 /// What every expression may speak of; a policy's later variables and its validations also of `variables`.
 const SUBJECTS: [&str; 5] = ["object", "oldObject", "request", "params", "namespaceObject"];
+/// What those that come after the variables may speak of. What mutations are made of is declared beside it.
+const ALL: [&str; 7] = ["object", "oldObject", "request", "params", "namespaceObject", "variables", MUTATION];
 
 fn policy(policy: &Value, findings: &mut Findings) {
     let (spec, errors) = (&policy["spec"], &mut findings.errors);
-    let constraints = &spec["matchConstraints"];
-    if !constraints.is_object() {
-        errors.push(FieldError::required("spec.matchConstraints", ""));
-    } else if items(&constraints["resourceRules"]).next().is_none() {
-        errors.push(FieldError::required("spec.matchConstraints.resourceRules", ""));
-    }
-    rules(constraints, "spec.matchConstraints", errors);
+    common(spec, errors);
     if items(&spec["validations"]).chain(items(&spec["auditAnnotations"])).next().is_none() {
         let why = "validations or auditAnnotations must contain at least one item";
         errors.push(FieldError::required("spec.validations", why));
@@ -31,28 +33,25 @@ fn policy(policy: &Value, findings: &mut Findings) {
             .warnings
             .push("spec.auditAnnotations: this server keeps no audit log to write them into".into());
     }
+    for (path, validation) in indexed(&spec["validations"], "spec.validations") {
+        self::validation(validation, &path, errors);
+    }
+}
+
+/// What policies of both kinds have.
+fn common(spec: &Value, errors: &mut Errors) {
+    let constraints = &spec["matchConstraints"];
+    if !constraints.is_object() {
+        errors.push(FieldError::required("spec.matchConstraints", ""));
+    } else if items(&constraints["resourceRules"]).next().is_none() {
+        errors.push(FieldError::required("spec.matchConstraints.resourceRules", ""));
+    }
+    rules(constraints, "spec.matchConstraints", errors);
     for (path, condition) in indexed(&spec["matchConditions"], "spec.matchConditions") {
         expression(&condition["expression"], &child(&path, "expression"), &SUBJECTS, "bool", errors);
     }
-    let all: Vec<&str> = SUBJECTS.into_iter().chain(["variables"]).collect();
     for (path, variable) in indexed(&spec["variables"], "spec.variables") {
-        expression(&variable["expression"], &child(&path, "expression"), &all, "", errors);
-    }
-    for (path, validation) in indexed(&spec["validations"], "spec.validations") {
-        expression(&validation["expression"], &child(&path, "expression"), &all, "bool", errors);
-        if !text(&validation["messageExpression"]).trim().is_empty() {
-            let path = child(&path, "messageExpression");
-            expression(&validation["messageExpression"], &path, &all, "string", errors);
-        }
-        let (reason, at) = (&validation["reason"], child(&path, "reason"));
-        let known = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
-        if reason.as_str().is_some_and(|reason| !known.contains(&reason)) {
-            errors.push(FieldError::not_supported(&at, reason, &known));
-        }
-        if text(&validation["message"]).contains('\n') {
-            let why = "message must not contain line breaks";
-            errors.push(FieldError::invalid(&child(&path, "message"), &validation["message"], why));
-        }
+        expression(&variable["expression"], &child(&path, "expression"), &ALL, "", errors);
     }
     if spec["paramKind"].is_object() {
         for field in
@@ -60,6 +59,48 @@ fn policy(policy: &Value, findings: &mut Findings) {
         {
             errors.push(FieldError::required(&format!("spec.paramKind.{field}"), ""));
         }
+    }
+}
+
+fn validation(validation: &Value, path: &str, errors: &mut Errors) {
+    expression(&validation["expression"], &child(path, "expression"), &ALL, "bool", errors);
+    if !text(&validation["messageExpression"]).trim().is_empty() {
+        let path = child(path, "messageExpression");
+        expression(&validation["messageExpression"], &path, &ALL, "string", errors);
+    }
+    let (reason, at) = (&validation["reason"], child(path, "reason"));
+    let known = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
+    if reason.as_str().is_some_and(|reason| !known.contains(&reason)) {
+        errors.push(FieldError::not_supported(&at, reason, &known));
+    }
+    if text(&validation["message"]).contains('\n') {
+        let why = "message must not contain line breaks";
+        errors.push(FieldError::invalid(&child(path, "message"), &validation["message"], why));
+    }
+}
+
+fn mutating(policy: &Value, findings: &mut Findings) {
+    let (spec, errors) = (&policy["spec"], &mut findings.errors);
+    common(spec, errors);
+    if items(&spec["mutations"]).next().is_none() {
+        errors.push(FieldError::required("spec.mutations", "mutations must contain at least one item"));
+    }
+    for (path, mutation) in indexed(&spec["mutations"], "spec.mutations") {
+        let field = match text(&mutation["patchType"]) {
+            "JSONPatch" => "jsonPatch",
+            "ApplyConfiguration" => "applyConfiguration",
+            _ => continue, // the schema says which there are
+        };
+        let other = if field == "jsonPatch" { "applyConfiguration" } else { "jsonPatch" };
+        if mutation[other].is_object() {
+            let why = format!("{other} must be omitted when patchType is {}", text(&mutation["patchType"]));
+            errors.push(FieldError::invalid(&child(&path, other), &mutation[other], &why));
+        }
+        let path = format!("{path}.{field}.expression");
+        expression(&mutation[field]["expression"], &path, &ALL, "", errors);
+    }
+    if text(&spec["reinvocationPolicy"]).is_empty() {
+        errors.push(FieldError::required("spec.reinvocationPolicy", ""));
     }
 }
 
@@ -107,10 +148,7 @@ fn words(field: &str) -> &str {
 
 fn binding(binding: &Value, findings: &mut Findings) {
     let (spec, errors) = (&binding["spec"], &mut findings.errors);
-    if text(&spec["policyName"]).is_empty() {
-        errors.push(FieldError::required("spec.policyName", ""));
-    }
-    rules(&spec["matchResources"], "spec.matchResources", errors);
+    reference(spec, errors);
     let (actions, path) = (&spec["validationActions"], "spec.validationActions");
     let distinct: BTreeSet<&str> = items(actions).map(text).collect();
     if distinct.is_empty() {
@@ -122,6 +160,14 @@ fn binding(binding: &Value, findings: &mut Findings) {
     } else if distinct == BTreeSet::from(["Audit"]) {
         findings.warnings.push(format!("{path}: this server keeps no audit log: Audit alone has no effect"));
     }
+}
+
+/// What bindings of both kinds have.
+fn reference(spec: &Value, errors: &mut Errors) {
+    if text(&spec["policyName"]).is_empty() {
+        errors.push(FieldError::required("spec.policyName", ""));
+    }
+    rules(&spec["matchResources"], "spec.matchResources", errors);
     let reference = &spec["paramRef"];
     if reference.is_object() {
         let (name, selector) = (!text(&reference["name"]).is_empty(), reference["selector"].is_object());

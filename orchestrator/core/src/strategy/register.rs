@@ -60,6 +60,8 @@ pub fn of(kind: &Kind) -> &'static Strategy {
             "admissionregistration.k8s.io",
             "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
         ) => &registration::WEBHOOKS,
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => &policy::MUTATING,
+        ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings") => &policy::MUTATING_BINDING,
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => &policy::POLICY,
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => &policy::BINDING,
         ("admissionregistration.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => &registration::COUNTED,
