@@ -1,5 +1,5 @@
 # The contract: `make up` runs the demo, `make test` passes all tests.
-.PHONY: build up test lint fmt bench modules
+.PHONY: build up test fuzz lint fmt bench modules
 
 CARGO ?= cargo
 TOOLS := $(CURDIR)/target/tools
@@ -26,6 +26,12 @@ test: $(WEB)
 	$(CARGO) fmt --all --check
 	$(CARGO) build --workspace --all-targets --locked
 	PEAPOD_TOOLS=$(TOOLS) $(CARGO) test --workspace --locked --no-fail-fast
+
+# Each law and each kind of hostile request for ten minutes; `make test` tries a thousand inputs of each.
+fuzz: export PEAPOD_FUZZ_SECONDS ?= 600
+fuzz: export RUST_BACKTRACE = 0
+fuzz: $(WEB)
+	$(CARGO) test --workspace --locked --no-fail-fast --test laws --test hostile
 
 lint:
 	$(CARGO) fmt --all --check

@@ -1,5 +1,7 @@
 //! Label and field selectors.
 
+mod text;
+
 use crate::error::Error;
 use crate::object::Object;
 use serde_json::Value;
@@ -28,14 +30,9 @@ struct Requirement {
 pub struct LabelSelector(Vec<Requirement>);
 
 impl LabelSelector {
-    /// Reads the query form: `a=b,c!=d,e in (f,g),h,!i`. Errors: BadRequest that names the text.
+    /// Reads the query form: `a=b,c!=d,e in (f,g),h,!i`. Errors: BadRequest in Kubernetes' words.
     pub fn parse(text: &str) -> Result<LabelSelector, Error> {
-        let bad = |why: &str| {
-            Error::bad_request(format!("unable to parse requirement: {why} in selector {text:?}"))
-        };
-        let parts = split_outside_parentheses(text);
-        let wanted = parts.into_iter().filter(|part| !part.is_empty());
-        wanted.map(|part| requirement(part).map_err(&bad)).collect::<Result<_, _>>().map(LabelSelector)
+        text::labels(text).map(LabelSelector).map_err(Error::bad_request)
     }
 
     /// Reads a `metav1.LabelSelector` object. Absent matches nothing in Kubernetes, empty everything: so `None` for null.
@@ -107,67 +104,6 @@ fn from_expression(expression: &Value) -> Option<Requirement> {
     Some(Requirement { key: expression["key"].as_str()?.into(), operator })
 }
 
-fn split_outside_parentheses(text: &str) -> Vec<&str> {
-    let (mut parts, mut depth, mut start) = (Vec::new(), 0usize, 0);
-    for (index, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(text[start..index].trim());
-                start = index + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(text[start..].trim());
-    parts
-}
-
-fn requirement(text: &str) -> Result<Requirement, &'static str> {
-    if let Some(key) = text.strip_prefix('!') {
-        return checked(key, Operator::DoesNotExist);
-    }
-    for (sign, positive) in [("!=", false), ("==", true), ("=", true)] {
-        if let Some((key, value)) = text.split_once(sign) {
-            let set = vec![label_value(value)?];
-            return checked(key, if positive { Operator::In(set) } else { Operator::NotIn(set) });
-        }
-    }
-    if let Some((key, bound)) = text.split_once(['>', '<']) {
-        let bound = bound.trim().parse().map_err(|_| "the bound must be an integer")?;
-        let greater = text.contains('>');
-        return checked(key, if greater { Operator::GreaterThan(bound) } else { Operator::LessThan(bound) });
-    }
-    let Some((head, list)) = text.split_once('(') else { return checked(text, Operator::Exists) };
-    let list = list.trim_end().strip_suffix(')').ok_or("found no closing ')'")?;
-    let set = list.split(',').map(label_value).collect::<Result<Vec<_>, _>>()?;
-    let (key, word) = head.trim().rsplit_once(char::is_whitespace).ok_or("expected 'in' or 'notin'")?;
-    match word {
-        "in" => checked(key, Operator::In(set)),
-        "notin" => checked(key, Operator::NotIn(set)),
-        _ => Err("expected 'in' or 'notin'"),
-    }
-}
-
-fn checked(key: &str, operator: Operator) -> Result<Requirement, &'static str> {
-    let key = key.trim();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    if key.is_empty() || !key.chars().all(allowed) || !key.ends_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Err("found an invalid label key");
-    }
-    Ok(Requirement { key: key.into(), operator })
-}
-
-fn label_value(text: &str) -> Result<String, &'static str> {
-    let text = text.trim();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if text.len() > 63 || !text.chars().all(allowed) {
-        return Err("found an invalid label value");
-    }
-    Ok(text.into())
-}
-
 /// A conjunction of `field=value` and `field!=value`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSelector(Vec<(String, bool, String)>);
@@ -176,8 +112,18 @@ impl FieldSelector {
     /// Reads the query form; `supported` are the kind's selectable fields besides name and namespace.
     /// Errors: BadRequest for bad syntax or a field that the kind has no index for.
     pub fn parse<S: AsRef<str>>(text: &str, supported: &[S]) -> Result<FieldSelector, Error> {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(|part| term(part, supported)).collect::<Result<_, _>>().map(FieldSelector)
+        let terms = text::fields(text).map_err(Error::bad_request)?;
+        let known = |field: &str| {
+            matches!(field, "metadata.name" | "metadata.namespace")
+                || supported.iter().any(|s| s.as_ref() == field)
+        };
+        match terms.iter().find(|(field, ..)| !known(field)) {
+            None => Ok(FieldSelector(terms)),
+            Some((field, ..)) if supported.is_empty() => Err(Error::bad_request(format!(
+                "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            ))),
+            Some((field, ..)) => Err(Error::bad_request(format!("field label not supported: {field}"))),
+        }
     }
 
     /// The same selector with each field that stands in `from` called as in `to` at the same place.
@@ -214,19 +160,6 @@ fn value_of<'a>(object: &'a Object, field: &str) -> &'a str {
     }
 }
 
-fn term<S: AsRef<str>>(text: &str, supported: &[S]) -> Result<(String, bool, String), Error> {
-    let signs = [("!=", false), ("==", true), ("=", true)];
-    let split = signs.iter().find_map(|(sign, equal)| text.split_once(sign).map(|(f, v)| (f, *equal, v)));
-    let Some((field, equal, value)) = split else {
-        return Err(Error::bad_request(format!("invalid selector: {text:?}; can't understand {text:?}")));
-    };
-    let known = matches!(field, "metadata.name" | "metadata.namespace");
-    if !known && !supported.iter().any(|s| s.as_ref() == field) {
-        return Err(Error::bad_request(format!("field label not supported: {field}")));
-    }
-    Ok((field.into(), equal, value.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,8 +188,40 @@ mod tests {
         ] {
             assert_eq!(LabelSelector::parse(text).unwrap().matches(&object), expected, "{text}");
         }
-        for text in ["a in b", "a in (b", "=x", "a=b c", "a ~ (b)", "-=x"] {
-            assert!(LabelSelector::parse(text).is_err(), "{text}");
+        let empty = labels(&[("e", "")]);
+        for text in ["e=", "e in ()", "e in (,x)", "e,e==", "e in(x,)", "notin notin (in)"] {
+            assert!(LabelSelector::parse(text).unwrap().matches(&empty), "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_selectors_are_refused_in_kubernetes_words() {
+        for (text, why) in [
+            ("a in b", "unable to parse requirement: found 'b' expected: '('"),
+            ("a in (b", "unable to parse requirement: found '', expected: ',' or ')'"),
+            ("=x", "found '=', expected: !, identifier, or 'end of string'"),
+            ("a=b c", "found 'c', expected: ',' or 'end of string'"),
+            ("a,", "found '', expected: identifier after ','"),
+            ("!a=b", "found '=', expected: ',' or 'end of string'"),
+            ("!", "unable to parse requirement: found '', expected: identifier"),
+            ("a ~ (b)", "unable to parse requirement: found '~', expected: in, notin, =, ==, !=, gt, lt"),
+        ] {
+            assert_eq!(LabelSelector::parse(text).unwrap_err().to_string(), why, "{text}");
+        }
+        let long = format!("a={}", "x".repeat(64));
+        for (text, why) in [
+            ("-=x", "<nil>: Invalid value: \"-\": name part must consist of"),
+            ("A/b=x", "<nil>: Invalid value: \"A/b\": prefix part"),
+            ("a=-b", "values[0][a]: Invalid value: \"-b\": a valid label must be"),
+            ("a in (b,_)", "values[1][a]: Invalid value"),
+            ("a>x", "must be an integer"),
+            (&long, "must be no more than 63 bytes"),
+        ] {
+            let said = LabelSelector::parse(text).unwrap_err().to_string();
+            assert!(
+                said.starts_with("unable to parse requirement: ") && said.contains(why),
+                "{text}: {said}"
+            );
         }
     }
 
@@ -274,7 +239,27 @@ mod tests {
     #[test]
     fn unknown_fields_are_refused() {
         assert!(FieldSelector::parse("status.phase=Running", &["status.phase"]).is_ok());
-        assert!(FieldSelector::parse("spec.foo=1", &["status.phase"]).is_err());
-        assert!(FieldSelector::parse("nonsense", &["status.phase"]).is_err());
+        for (text, supported, why) in [
+            ("spec.foo=1", &["status.phase"][..], "field label not supported: spec.foo"),
+            (
+                "x=1",
+                &[],
+                "\"x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+            ),
+            (
+                "metadata.name=a,nonsense",
+                &[],
+                "invalid selector: 'metadata.name=a,nonsense'; can't understand 'nonsense'",
+            ),
+            ("metadata.name=a=b", &[], "invalid field selector: unescaped character in value: ="),
+            ("metadata.name=a\\x", &[], "invalid field selector: invalid escape sequence: \\x"),
+        ] {
+            let error = FieldSelector::parse(text, supported).unwrap_err();
+            assert_eq!((error.code(), error.to_string().as_str()), (400, why), "{text}");
+        }
+        let escaped =
+            FieldSelector::parse("metadata.name=a\\,b\\=c,metadata.namespace!=d", &[""; 0]).unwrap();
+        assert_eq!(escaped.required("metadata.name"), Some("a,b=c"));
+        assert_eq!(escaped.required("metadata.namespace"), None);
     }
 }

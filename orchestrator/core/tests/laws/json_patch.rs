@@ -1,7 +1,11 @@
-//! JSON patch against the published test records.
+//! JSON patch against the published test records and another implementation.
 
+use crate::draw::{hold, small_json};
+use ::json_patch::Patch;
 use peapod_core::patch::json;
-use serde_json::Value;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 /// Records that Kubernetes answers otherwise, and so does this server: a negative index counts from the end of the list,
 /// and a test without a value is one for null.
@@ -29,4 +33,32 @@ fn the_published_records_hold() {
         held += 1;
     }
     assert!(held > 70, "only {held} records were tried");
+}
+
+/// One of the six operations on short paths.
+fn operation() -> impl Strategy<Value = Value> {
+    let path = "(/([a-c]|[0-2]|-|m~0n|~1)){0,3}";
+    (prop::sample::select(vec!["add", "remove", "replace", "move", "copy", "test"]), path, path, small_json())
+        .prop_map(|(op, from, path, value)| json!({"op": op, "from": from, "path": path, "value": value}))
+}
+
+/// Moves into themselves and tests for null aside.
+#[test]
+fn agrees_with_another_implementation() {
+    hold((small_json(), vec(operation(), 0..5)), |(object, patch)| {
+        let is_ours = |op: &Value| op["op"] == "test" && op["value"].is_null() || op["op"] == "move";
+        let ours = json::apply(&object, &Value::from(patch.clone()));
+        let operations: Result<Patch, _> = serde_json::from_value(Value::from(patch.clone()));
+        let mut theirs = object.clone();
+        let done = operations.is_ok_and(|patch| ::json_patch::patch_unsafe(&mut theirs, &patch).is_ok());
+        match ours {
+            Ok(patched) if done => prop_assert_eq!(patched, theirs),
+            Ok(_) => prop_assert!(patch.iter().any(is_ours), "theirs fails"),
+            Err(error) => {
+                prop_assert!(matches!(error.code(), 413 | 422), "{}", error);
+                prop_assert!(!done || patch.iter().any(is_ours), "ours fails: {}", error);
+            }
+        }
+        Ok(())
+    });
 }

@@ -1,3 +1,12 @@
-//! What must hold whatever the input: laws of the patch engines and decoders, over stored cases and drawn ones.
+//! What must hold whatever the input: laws of the decoders, the patch engines, selectors, quantities and validation, over
+//! the inputs of `tests/corpus` and over as many drawn from them. An input that once broke a law belongs into the corpus.
+//!
+//! `PEAPOD_FUZZ_SECONDS` keeps each law at work for so long (`make fuzz`).
 
+mod apply;
+mod documents;
+mod draw;
 mod json_patch;
+mod merge;
+mod strategic;
+mod texts;

@@ -1,0 +1,187 @@
+//! Dry runs, validation of fields, preconditions and many writers of one object, over HTTP.
+
+use crate::client::{Client, World};
+use http::Method;
+use peapod_orchestrator::Identity;
+use serde_json::{Value, json};
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+const PODS: &str = "/api/v1/namespaces/default/pods";
+const WEB: &str = "/apis/apps/v1/namespaces/default/deployments";
+const MERGE: &str = "application/merge-patch+json";
+const APPLY: &str = "application/apply-patch+yaml";
+
+fn map(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"k": "v"}})
+}
+
+/// A field of the metadata of all objects at `path`.
+async fn all(client: &mut Client, path: &str, field: &str) -> Vec<Value> {
+    let list = client.get(path).await.json();
+    list["items"].as_array().unwrap().iter().map(|item| item["metadata"][field].clone()).collect()
+}
+
+/// What the writes of the test below would change. The Deployment's status is its controller's.
+async fn state(admin: &mut Client) -> [Vec<Value>; 3] {
+    let (maps, pods) = (all(admin, MAPS, "resourceVersion").await, all(admin, PODS, "resourceVersion").await);
+    [maps, pods, all(admin, WEB, "generation").await]
+}
+
+#[tokio::test]
+async fn a_dry_run_of_any_write_changes_nothing() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    admin.create(MAPS, &map("a")).await;
+    // Without a scheduler's help the pod stays where it is: nowhere.
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"schedulerName": "nobody", "containers": [{"name": "a", "image": "x"}]}});
+    admin.create(PODS, &pod).await;
+    admin.create("/api/v1/nodes", &json!({"metadata": {"name": "n1"}})).await;
+    let web = json!({"metadata": {"name": "web"}, "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "x"}]}}}});
+    admin.create(WEB, &web).await;
+    let before = state(&mut admin).await;
+    let (a, p, w) = (format!("{MAPS}/a"), format!("{PODS}/p"), format!("{WEB}/web"));
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
+    let binding = json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}});
+    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": {"replicas": 3}});
+    for (method, path, content_type, body, code) in [
+        (Method::POST, MAPS.to_string(), "", map("b"), 201),
+        (Method::PUT, a.clone(), "", map("a"), 200),
+        (Method::PATCH, a.clone(), MERGE, json!({"data": {"k": "w"}}), 200),
+        (
+            Method::PATCH,
+            a.clone(),
+            "application/json-patch+json",
+            json!([{"op": "remove", "path": "/data"}]),
+            200,
+        ),
+        (Method::PATCH, a.clone(), "application/strategic-merge-patch+json", json!({"data": null}), 200),
+        (Method::PATCH, format!("{MAPS}/new"), APPLY, map("new"), 201),
+        (Method::DELETE, a, "", Value::Null, 200),
+        (Method::DELETE, MAPS.into(), "", Value::Null, 200),
+        (Method::POST, format!("{p}/eviction"), "", eviction, 201),
+        (Method::POST, format!("{p}/binding"), "", binding, 201),
+        (Method::PATCH, format!("{p}/status"), MERGE, json!({"status": {"phase": "Running"}}), 200),
+        (Method::DELETE, p, "", Value::Null, 200),
+        (Method::PUT, format!("{w}/scale"), "", scale, 200),
+        (Method::PATCH, format!("{w}/scale"), MERGE, json!({"spec": {"replicas": 2}}), 200),
+    ] {
+        let separator = if method == Method::PATCH { "?fieldManager=me&" } else { "?" };
+        let target = format!("{path}{separator}dryRun=All");
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = admin.ask(method.clone(), &target, &[("content-type", content_type)], body).await;
+        assert_eq!(answer.status(), code, "{method} {target}: {}", answer.text());
+    }
+    assert_eq!(before, state(&mut admin).await);
+}
+
+#[tokio::test]
+async fn sixty_four_writers_of_one_object_are_told_the_truth() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let made = admin.create(MAPS, &map("shared")).await;
+    let mut writers = Vec::new();
+    for _ in 0..64 {
+        writers.push(Client::over(world.plane.connect(Identity::admin())).await);
+    }
+    let path = format!("{MAPS}/shared");
+    // All replace what they have read: one is first, the others are told.
+    let answers = futures_util::future::join_all(writers.iter_mut().enumerate().map(|(at, writer)| {
+        let mut mine = made.clone();
+        mine["data"]["k"] = at.to_string().into();
+        let path = path.clone();
+        async move { writer.ask(Method::PUT, &path, &[], mine.to_string()).await }
+    }))
+    .await;
+    let codes: Vec<u16> = answers.iter().map(|answer| answer.status()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 200).count(), 1, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == 409).count(), 63, "{codes:?}");
+    let winner = codes.iter().position(|code| *code == 200).unwrap().to_string();
+    assert_eq!(admin.get(&path).await.json()["data"]["k"], winner.as_str());
+    // All add something of their own: nothing is lost.
+    let answers = futures_util::future::join_all(writers.iter_mut().enumerate().map(|(at, writer)| {
+        let patch = json!({"data": {format!("w{at}"): "x"}}).to_string();
+        let path = path.clone();
+        async move { writer.ask(Method::PATCH, &path, &[("content-type", MERGE)], patch).await.status() }
+    }))
+    .await;
+    assert_eq!(answers, vec![200; 64]);
+    let data = admin.get(&path).await.json()["data"].as_object().unwrap().len();
+    assert_eq!(data, 65);
+    // All let the server choose a name.
+    let names = futures_util::future::join_all(writers.iter_mut().map(|writer| async move {
+        let object = json!({"metadata": {"generateName": "chosen-"}});
+        writer.create(MAPS, &object).await["metadata"]["name"].to_string()
+    }))
+    .await;
+    let different: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(different.len(), 64);
+}
+
+#[tokio::test]
+async fn what_is_written_wrongly_is_named() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let body = r#"{"metadata":{"name":"a","name":"b"},"data":{"k":"1","k":"2"},"dta":{}}"#;
+    let strict = admin.ask(Method::POST, &format!("{MAPS}?fieldValidation=Strict"), &[], body).await;
+    assert_eq!(strict.status(), 400);
+    let said = "strict decoding error: duplicate field \"metadata.name\", duplicate field \"data.k\", unknown field \"dta\"";
+    assert!(strict.json()["message"].as_str().unwrap().ends_with(said), "{}", strict.text());
+    let warned = admin.ask(Method::POST, MAPS, &[], body).await;
+    let warnings: Vec<_> =
+        warned.head.headers.get_all("warning").iter().map(|w| w.to_str().unwrap()).collect();
+    assert_eq!((warned.status(), warnings.len()), (201, 3), "{warnings:?}");
+    let silent = admin.ask(Method::PUT, &format!("{MAPS}/b?fieldValidation=Ignore"), &[], body).await;
+    assert_eq!((silent.status(), silent.header("warning")), (200, ""));
+    assert_eq!(silent.json()["data"]["k"], "2", "the last value of a key wins");
+    let policy = admin.ask(Method::DELETE, &format!("{MAPS}/b?propagationPolicy=Never"), &[], "").await;
+    assert_eq!(
+        (policy.status(), policy.json()["details"]["causes"][0]["field"].clone()),
+        (422, json!("propagationPolicy"))
+    );
+    for preconditions in [json!({"uid": "other"}), json!({"resourceVersion": "1"})] {
+        let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions});
+        let refused = admin.ask(Method::DELETE, &format!("{MAPS}/b"), &[], options.to_string()).await;
+        assert_eq!((refused.status(), refused.json()["reason"].clone()), (409, json!("Conflict")));
+    }
+    let set =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "resourceVersion": "1"}});
+    let refused = admin.ask(Method::POST, MAPS, &[], set.to_string()).await;
+    assert_eq!(refused.json()["message"], "resourceVersion should not be set on objects to be created");
+}
+
+#[tokio::test]
+async fn the_record_of_managers_can_be_cleared_and_begins_anew() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    admin.create(MAPS, &map("a")).await;
+    let path = format!("{MAPS}/a");
+    let clear = r#"[{"op":"replace","path":"/metadata/managedFields","value":[]}]"#;
+    let cleared =
+        admin.ask(Method::PATCH, &path, &[("content-type", "application/json-patch+json")], clear).await;
+    assert!(cleared.json()["metadata"].get("managedFields").is_none(), "{}", cleared.text());
+    let untracked =
+        admin.ask(Method::PATCH, &path, &[("content-type", MERGE)], r#"{"data":{"x":"y"}}"#).await;
+    assert!(untracked.json()["metadata"].get("managedFields").is_none());
+    let mut wanted = map("a");
+    wanted["data"] = json!({"z": "1"});
+    let applied = admin
+        .ask(
+            Method::PATCH,
+            &format!("{path}?fieldManager=me"),
+            &[("content-type", APPLY)],
+            wanted.to_string(),
+        )
+        .await;
+    let entries = applied.json()["metadata"]["managedFields"].clone();
+    let managers: Vec<_> = entries.as_array().unwrap().iter().map(|entry| entry["manager"].clone()).collect();
+    assert_eq!(managers, ["me", "before-first-apply"]);
+    let other = json!({"apiVersion": "apps/v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+    let refused = admin
+        .ask(Method::PATCH, &format!("{path}?fieldManager=me"), &[("content-type", APPLY)], other.to_string())
+        .await;
+    assert_eq!(
+        (refused.status(), refused.json()["message"].clone()),
+        (400, json!("invalid object type: apps/v1, Kind=ConfigMap"))
+    );
+}
