@@ -48,7 +48,11 @@ fn creating(kubectl: &Kubectl) {
     made.iter().for_each(|(line, text)| says(kubectl, line, text));
     assert_eq!(kubectl.path("quota q", "{.spec.hard.pods}"), "50");
     assert_eq!(kubectl.path("hpa hello", "{.spec.minReplicas}-{.spec.maxReplicas}"), "1-5");
-    says(kubectl, "get horizontalpodautoscalers.v1.autoscaling hello -o yaml", "targetCPUUtilizationPercentage: 80");
+    says(
+        kubectl,
+        "get horizontalpodautoscalers.v1.autoscaling hello -o yaml",
+        "targetCPUUtilizationPercentage: 80",
+    );
     says(kubectl, "get ingress", "foo.com");
     let all = "job/j cronjob/cj ingress/ing pdb/pdb quota/q priorityclass/high hpa/hello svc/again pod/alone";
     says(kubectl, &format!("delete {all}"), "ingress.networking.k8s.io \"ing\" deleted");
