@@ -1,4 +1,5 @@
 //! Who may do what, as kubectl asks, grants and shows it: an old one and a new one.
+#![allow(clippy::unwrap_used)] // helpers of tests: what is missing fails the test
 
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
