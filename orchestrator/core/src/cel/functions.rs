@@ -268,7 +268,7 @@ fn extreme(items: &[Val], wanted: Ordering, name: &str) -> Found {
         return Err(Fault::new(format!("{name} called on empty list")));
     };
     rest.iter().try_fold(first.clone(), |best, item| {
-        let order = item.compared(&best).ok_or_else(|| no_overload(name, &[item.clone()]))?;
+        let order = item.compared(&best).ok_or_else(|| no_overload(name, std::slice::from_ref(item)))?;
         Ok(if order == wanted { item.clone() } else { best })
     })
 }
