@@ -137,7 +137,7 @@ async fn connects<N: Network>(network: N) -> io::Result<f64> {
     let begin = Instant::now();
     for _ in 0..CONNECTS {
         let mut stream = network.connect().await?;
-        stream.read(&mut [0]).await.ok();
+        stream.read_exact(&mut [0]).await.ok();
     }
     closer.await.map_err(io::Error::other)??;
     Ok(f64::from(CONNECTS) / begin.elapsed().as_secs_f64())

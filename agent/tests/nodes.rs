@@ -1,5 +1,7 @@
 //! Pods of two nodes over real TLS on this machine's loopback, directly and by what stands for the server's relay.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use async_trait::async_trait;
 use peapod_agent::link::{Dialer, Identity, NodeListener, NodeReach};
 use peapod_agent::network::{

@@ -1,5 +1,7 @@
 //! Real pods under a real agent, with an API in memory.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod world;
 
 use http_body_util::{BodyExt, Empty};

@@ -1,5 +1,7 @@
 //! Bad input gets a clear error and loses nothing.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use peapod_tests::cluster::Cluster;
 use peapod_tests::process::peapod;
 use peapod_tests::wait;

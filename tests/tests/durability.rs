@@ -1,6 +1,8 @@
 //! Kill -9 of the real process under write load: what was acknowledged is there afterwards, a watch that resumes misses
 //! nothing, and the same pods come back.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Proxy;
 use peapod_tests::{file, http, wait};

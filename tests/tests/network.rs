@@ -1,5 +1,7 @@
 //! Who reaches whom: localhost, Services, NodePorts and the way out.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
 use peapod_tests::{file, http, wait};

@@ -1,5 +1,7 @@
 //! Programs that others wrote, as pods.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
 use peapod_tests::process::peapod;

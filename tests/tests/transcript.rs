@@ -1,5 +1,7 @@
 //! What a user types, with an old and a new kubectl.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
 use peapod_tests::{file, wait};

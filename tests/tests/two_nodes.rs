@@ -1,6 +1,8 @@
 //! Two machines, each a network namespace, on a switch that the test can unplug: a server and an agent on one, an agent on
 //! the other. Real processes, stock kubectl.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
 use peapod_tests::node::Node;

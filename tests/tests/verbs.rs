@@ -1,6 +1,8 @@
 //! The verbs of kubectl that the transcript does not go through, by an old kubectl and a new one: what makes objects of other
 //! kinds, what looks after nodes, what changes one field, and what is refused in words.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
 

@@ -171,8 +171,9 @@ pub(super) async fn certify(api: &Api, asked: &Asked) -> Result<String, Failure>
 fn decision(request: &Value) -> Option<Result<String, String>> {
     let status = &request["status"];
     let conditions = status["conditions"].as_array().into_iter().flatten();
-    for condition in conditions.filter(|c| c["type"] == "Denied" || c["type"] == "Failed") {
-        return Some(Err(condition["message"].as_str().unwrap_or("no reason was given").into()));
+    let mut refusals = conditions.filter(|c| c["type"] == "Denied" || c["type"] == "Failed");
+    if let Some(refusal) = refusals.next() {
+        return Some(Err(refusal["message"].as_str().unwrap_or("no reason was given").into()));
     }
     let certificate = STANDARD.decode(status["certificate"].as_str()?).ok()?;
     Some(String::from_utf8(certificate).map_err(|_| "the certificate is no text".into()))

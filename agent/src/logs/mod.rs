@@ -78,6 +78,9 @@ impl Directory {
     }
 }
 
+/// A run's directory and number, and the run itself if it goes on.
+type Found = (PathBuf, u32, Option<Arc<Run>>);
+
 impl PodLogs {
     /// Begins the log of a run. The run before stays readable as the previous one; older ones are deleted.
     pub(crate) fn begin(&self, container: &str, number: u32) -> io::Result<RunLog> {
@@ -94,7 +97,7 @@ impl PodLogs {
     }
 
     /// The run to read: the newest, or the one before it. None: there is no such run.
-    fn run(&self, container: &str, previous: bool) -> io::Result<Option<(PathBuf, u32, Option<Arc<Run>>)>> {
+    fn run(&self, container: &str, previous: bool) -> io::Result<Option<Found>> {
         let dir = self.dir.join(container);
         let live = self.runs.read().get(container).cloned();
         let mut numbers: Vec<u32> = run::files(&dir)?.into_iter().map(|(file, _)| file.run).collect();

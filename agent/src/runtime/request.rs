@@ -261,6 +261,7 @@ impl Drop for InFlight {
 }
 
 /// The body of a response: ours, or a guest's.
+#[allow(clippy::large_enum_variant, reason = "nearly all answers are a guest's")]
 pub(super) enum Answer {
     Plain(Full<Bytes>),
     Guest(GuestBody),

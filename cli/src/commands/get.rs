@@ -39,12 +39,9 @@ impl Get {
         } else if let Some(selector) = &self.selector {
             path = format!("{path}?labelSelector={}", query(selector));
         }
-        match self.output {
-            Some(output @ (Output::Json | Output::Yaml)) => {
-                table::print_object(&client.get(&path).await?, output)?;
-                return Ok(ExitCode::SUCCESS);
-            }
-            _ => {}
+        if let Some(output @ (Output::Json | Output::Yaml)) = self.output {
+            table::print_object(&client.get(&path).await?, output)?;
+            return Ok(ExitCode::SUCCESS);
         }
         let answer = client.json(Method::GET, &path, &[("accept", AS_TABLE)], Bytes::new()).await?;
         let rows = answer["rows"].as_array().cloned().unwrap_or_default();

@@ -3,6 +3,8 @@
 //!
 //! `PEAPOD_FUZZ_SECONDS` keeps each law at work for so long (`make fuzz`).
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod apply;
 mod documents;
 mod draw;

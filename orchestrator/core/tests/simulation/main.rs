@@ -2,6 +2,8 @@
 //! in an order that a seed picks, and a fake kubelet answers. After every step the invariants hold; when the seeds have
 //! had their way the world must have converged.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 mod world;
 
 use serde_json::{Value, json};

@@ -258,11 +258,8 @@ impl World {
     fn act(&mut self, action: Action) {
         let there = |world: &World, key: &Key| world.snapshot().get(key).is_some();
         match action {
-            Action::Create { object } => {
-                if self.snapshot().get(&World::key_of(&object)).is_none() {
-                    self.create(object);
-                }
-            }
+            Action::Create { object } if there(self, &World::key_of(&object)) => {}
+            Action::Create { object } => self.create(object),
             Action::SetStatus { key, status } if there(self, &key) => {
                 let mut object = self.value(key.resource(), key.namespace(), key.name());
                 object["status"] = status;
