@@ -104,7 +104,8 @@ pub struct Kind {
     pub fields: Vec<Text>,
     /// Table columns.
     pub columns: Vec<Column>,
-    /// Whether some part of Peapod acts on objects of this kind; creating one of a kind that none acts on gives a warning.
+    /// Whether all that a cluster does about objects of this kind is done: for some, such as PodTemplates, that is nothing.
+    /// Where it is not, creating one gives a warning.
     pub acted_on: bool,
     /// Whether its objects are kept. One of a kind that is not is a question: it is created, and answered, and that is all.
     pub stored: bool,

@@ -141,6 +141,44 @@ mod tests {
     }
 
     #[test]
+    fn what_nothing_acts_on_is_known() {
+        let idle: Vec<String> = KINDS
+            .iter()
+            .filter(|kind| !kind.acted_on)
+            .map(|kind| format!("{} {}", kind.api_version(), kind.kind))
+            .collect();
+        let known = [
+            "v1 PersistentVolume",
+            "v1 PersistentVolumeClaim",
+            "v1 ReplicationController",
+            "apps/v1 StatefulSet",
+            "apps/v1 DaemonSet",
+            "autoscaling/v2 HorizontalPodAutoscaler",
+            "autoscaling/v1 HorizontalPodAutoscaler",
+            "batch/v1 CronJob",
+            "batch/v1 Job",
+            "node.k8s.io/v1 RuntimeClass",
+            "networking.k8s.io/v1 Ingress",
+            "networking.k8s.io/v1 IngressClass",
+            "networking.k8s.io/v1 NetworkPolicy",
+            "networking.k8s.io/v1 IPAddress",
+            "networking.k8s.io/v1 ServiceCIDR",
+            "storage.k8s.io/v1 CSIDriver",
+            "storage.k8s.io/v1 CSINode",
+            "storage.k8s.io/v1 CSIStorageCapacity",
+            "storage.k8s.io/v1 StorageClass",
+            "storage.k8s.io/v1 VolumeAttachment",
+            "storage.k8s.io/v1 VolumeAttributesClass",
+            "admissionregistration.k8s.io/v1 MutatingWebhookConfiguration",
+            "admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration",
+            "flowcontrol.apiserver.k8s.io/v1 FlowSchema",
+            "flowcontrol.apiserver.k8s.io/v1 PriorityLevelConfiguration",
+            "apiregistration.k8s.io/v1 APIService",
+        ];
+        assert_eq!(idle, known);
+    }
+
+    #[test]
     fn forms_of_a_kind_share_its_storage_and_its_fields() {
         let forms: Vec<_> = KINDS.iter().filter_map(|kind| Some((kind, stored_as(kind)?))).collect();
         assert_eq!(forms.len(), FORMS.len());
