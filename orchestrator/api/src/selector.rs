@@ -126,6 +126,32 @@ impl FieldSelector {
         }
     }
 
+    /// Reads the query form whatever the fields are. Errors: BadRequest for bad syntax.
+    pub fn parse_any(text: &str) -> Result<FieldSelector, Error> {
+        text::fields(text).map(FieldSelector).map_err(Error::bad_request)
+    }
+
+    /// Reads a list of `metav1.FieldSelectorRequirement`s; none for those that a selector cannot say: more than one value, or
+    /// none.
+    pub fn from_requirements(requirements: &Value) -> Vec<Option<FieldSelector>> {
+        let term = |requirement: &Value| {
+            let equal = match requirement["operator"].as_str()? {
+                "In" => true,
+                "NotIn" => false,
+                _ => return None,
+            };
+            let [value] = requirement["values"].as_array()?.as_slice() else { return None };
+            let (field, value) = (requirement["key"].as_str()?.into(), value.as_str()?.into());
+            Some(FieldSelector(vec![(field, equal, value)]))
+        };
+        requirements.as_array().into_iter().flatten().map(term).collect()
+    }
+
+    /// What satisfies all of them.
+    pub fn all(selectors: impl IntoIterator<Item = FieldSelector>) -> FieldSelector {
+        FieldSelector(selectors.into_iter().flat_map(|selector| selector.0).collect())
+    }
+
     /// The same selector with each field that stands in `from` called as in `to` at the same place.
     pub fn renamed<S: AsRef<str>>(mut self, from: &[S], to: &[S]) -> FieldSelector {
         for (field, _, _) in &mut self.0 {

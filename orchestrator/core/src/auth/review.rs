@@ -1,8 +1,10 @@
 //! Answers to those who ask who may do what, and who they are: the review kinds, which are answered and not stored.
 
+mod selectors;
+
 use super::{Attributes, User, allowed, allowed_path};
 use crate::snapshot::Snapshot;
-use crate::validation::{items, text};
+use crate::validation::{Errors, items, text};
 use peapod_api::{Error, FieldError};
 use serde_json::{Map, Value, json};
 
@@ -14,14 +16,11 @@ pub fn answer(snapshot: &Snapshot, asker: &User, namespace: &str, review: &Value
         "SelfSubjectReview" => Ok(json!({"userInfo": describe(asker)})),
         "SelfSubjectRulesReview" => rules(snapshot, asker, text(&spec["namespace"])),
         "SelfSubjectAccessReview" => {
-            validate(review, Vec::new())?;
+            validate(review, None)?;
             Ok(decide(snapshot, asker, spec))
         }
-        "LocalSubjectAccessReview" => {
-            of_namespace(namespace, spec)?;
-            of_subject(snapshot, review)
-        }
-        _ => of_subject(snapshot, review),
+        "LocalSubjectAccessReview" => of_subject(snapshot, review, Some(namespace)),
+        _ => of_subject(snapshot, review, None),
     }
 }
 
@@ -38,29 +37,10 @@ pub fn describe(user: &User) -> Value {
     info
 }
 
-fn of_namespace(namespace: &str, spec: &Value) -> Result<(), Error> {
-    let own = text(&spec["resourceAttributes"]["namespace"]);
-    if spec["resourceAttributes"].is_object() && own != namespace {
-        return Err(Error::bad_request(format!(
-            "spec.resourceAttributes.namespace must match namespace: {namespace}"
-        )));
-    }
-    if spec["nonResourceAttributes"].is_object() {
-        let why = "disallowed on this kind of request";
-        let fault = FieldError::invalid("spec.nonResourceAttributes", &spec["nonResourceAttributes"], why);
-        return Err(Error::invalid("authorization.k8s.io", "LocalSubjectAccessReview", "", &[fault]));
-    }
-    Ok(())
-}
-
-fn of_subject(snapshot: &Snapshot, review: &Value) -> Result<Value, Error> {
+/// The answer about somebody; `namespace` is the one of a LocalSubjectAccessReview's path.
+fn of_subject(snapshot: &Snapshot, review: &Value, namespace: Option<&str>) -> Result<Value, Error> {
     let spec = &review["spec"];
-    let mut faults = Vec::new();
-    if text(&spec["user"]).is_empty() && items(&spec["groups"]).next().is_none() {
-        let why = "at least one of user or group must be specified";
-        faults.push(FieldError::invalid("spec.user", &"".into(), why));
-    }
-    validate(review, faults)?;
+    validate(review, namespace)?;
     let texts = |list: &Value| items(list).map(|item| text(item).to_string()).collect::<Vec<_>>();
     let extra = spec["extra"].as_object().into_iter().flatten();
     let subject = User {
@@ -72,10 +52,10 @@ fn of_subject(snapshot: &Snapshot, review: &Value) -> Result<Value, Error> {
     Ok(decide(snapshot, &subject, spec))
 }
 
-/// Exactly one of the two is asked.
-fn validate(review: &Value, mut faults: Vec<FieldError>) -> Result<(), Error> {
-    let (of_resource, of_path) =
-        (&review["spec"]["resourceAttributes"], &review["spec"]["nonResourceAttributes"]);
+/// Exactly one thing is asked, of somebody, in the namespace of the path. Errors: 422.
+fn validate(review: &Value, namespace: Option<&str>) -> Result<(), Error> {
+    let (spec, mut faults) = (&review["spec"], Errors::new());
+    let (of_resource, of_path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
     match (of_resource.is_object(), of_path.is_object()) {
         (true, true) => {
             let why = "cannot be specified in combination with resourceAttributes";
@@ -87,16 +67,48 @@ fn validate(review: &Value, mut faults: Vec<FieldError>) -> Result<(), Error> {
         }
         _ => {}
     }
+    let is_own = text(&review["kind"]) == "SelfSubjectAccessReview";
+    if !is_own && text(&spec["user"]).is_empty() && items(&spec["groups"]).next().is_none() {
+        let why = "at least one of user or group must be specified";
+        faults.push(FieldError::invalid("spec.user", &"".into(), why));
+    }
+    selectors::validate("spec.resourceAttributes", of_resource, &mut faults);
+    without_metadata(review, namespace, &mut faults);
+    if let Some(namespace) = namespace {
+        let own = &of_resource["namespace"];
+        if of_resource.is_object() && text(own) != namespace {
+            let (path, why) = ("spec.resourceAttributes.namespace", "must match metadata.namespace");
+            faults.push(FieldError::invalid(path, &text(own).into(), why));
+        }
+        if of_path.is_object() {
+            let why = "disallowed on this kind of request";
+            faults.push(FieldError::invalid("spec.nonResourceAttributes", of_path, why));
+        }
+    }
     if faults.is_empty() {
         return Ok(());
     }
     Err(Error::invalid("authorization.k8s.io", text(&review["kind"]), "", &faults))
 }
 
+/// A question has no name.
+fn without_metadata(review: &Value, namespace: Option<&str>, faults: &mut Errors) {
+    let said = |(field, value): (&String, &Value)| match field.as_str() {
+        "managedFields" => false,
+        "namespace" if namespace.is_some() => false,
+        _ => !value.is_null() && *value != json!("") && *value != json!({}) && *value != json!([]),
+    };
+    if review["metadata"].as_object().into_iter().flatten().any(said) {
+        let why = if namespace.is_some() { "must be empty except for namespace" } else { "must be empty" };
+        faults.push(FieldError::invalid("metadata", &review["metadata"], why));
+    }
+}
+
 fn decide(snapshot: &Snapshot, subject: &User, spec: &Value) -> Value {
     let of_path = &spec["nonResourceAttributes"];
     let of_resource = &spec["resourceAttributes"];
     let part = |field: &str| text(&of_resource[field]);
+    let (fields, not_understood) = selectors::read(of_resource);
     let decided = if of_path.is_object() {
         allowed_path(snapshot, subject, text(&of_path["verb"]), text(&of_path["path"]))
     } else {
@@ -107,7 +119,7 @@ fn decide(snapshot: &Snapshot, subject: &User, spec: &Value) -> Value {
             subresource: part("subresource"),
             namespace: part("namespace"),
             name: part("name"),
-            fields: None,
+            fields: Some(&fields),
         };
         allowed(snapshot, subject, &asked)
     };
@@ -116,6 +128,9 @@ fn decide(snapshot: &Snapshot, subject: &User, spec: &Value) -> Value {
     let mut status = json!({ "allowed": is_allowed });
     if !reason.is_empty() {
         status["reason"] = reason.into();
+    }
+    if let Some(why) = not_understood {
+        status["evaluationError"] = why.into();
     }
     status
 }
@@ -179,7 +194,10 @@ mod tests {
         assert_eq!(ask(&root, "SubjectAccessReview", "", of_jane.clone()).unwrap()["allowed"], true);
         assert_eq!(ask(&root, "LocalSubjectAccessReview", "a", of_jane.clone()).unwrap()["allowed"], true);
         let elsewhere = ask(&root, "LocalSubjectAccessReview", "b", of_jane).unwrap_err();
-        assert_eq!(elsewhere, "spec.resourceAttributes.namespace must match namespace: b");
+        assert!(
+            elsewhere.ends_with("namespace: Invalid value: \"a\": must match metadata.namespace"),
+            "{elsewhere}"
+        );
         let all = json!({"resourceAttributes": {"verb": "*", "group": "*", "resource": "*"}});
         assert_eq!(ask(&root, "SelfSubjectAccessReview", "", all).unwrap(), json!({"allowed": true}));
     }
@@ -199,6 +217,82 @@ mod tests {
         assert_eq!(
             ask(&jane, "SelfSubjectRulesReview", "", json!({})).unwrap_err(),
             "no namespace on request"
+        );
+    }
+
+    #[test]
+    fn selectors_narrow_what_is_asked_and_are_checked() {
+        let node = User::new("system:node:n1", &[crate::auth::NODES]);
+        let narrowed = |selectors: Value| {
+            let mut spec = pods("list", "");
+            spec["resourceAttributes"]
+                .as_object_mut()
+                .unwrap()
+                .extend(selectors.as_object().unwrap().clone());
+            ask(&node, "SelfSubjectAccessReview", "", spec)
+        };
+        let own = json!({"key": "spec.nodeName", "operator": "In", "values": ["n1"]});
+        let exists = json!({"key": "spec.x", "operator": "Exists"});
+        let ignored = "spec.resourceAttributes.fieldSelector partially ignored due to parse error";
+        for (selectors, allowed, error) in [
+            (json!({}), false, Value::Null),
+            (json!({"fieldSelector": {"rawSelector": "spec.nodeName=n1"}}), true, Value::Null),
+            (json!({"fieldSelector": {"rawSelector": "spec.nodeName=n2"}}), false, Value::Null),
+            (json!({"fieldSelector": {"requirements": [own]}}), true, Value::Null),
+            (json!({"fieldSelector": {"requirements": [own, exists]}}), true, json!(ignored)),
+            (
+                json!({"labelSelector": {"rawSelector": "a in"}}),
+                false,
+                json!("spec.resourceAttributes.labelSelector ignored due to parse error"),
+            ),
+            (
+                json!({"labelSelector": {"requirements": [{"key": "a", "operator": "Newer"}]}}),
+                false,
+                json!("spec.resourceAttributes.labelSelector ignored due to parse error"),
+            ),
+        ] {
+            let answer = narrowed(selectors.clone()).unwrap();
+            assert_eq!(
+                (&answer["allowed"], &answer["evaluationError"]),
+                (&json!(allowed), &error),
+                "{selectors}"
+            );
+        }
+        for (selectors, why) in [
+            (
+                json!({"fieldSelector": {}}),
+                "fieldSelector.requirements: Required value: when spec.resourceAttributes.fieldSelector is specified",
+            ),
+            (
+                json!({"labelSelector": {"rawSelector": "a", "requirements": [{"key": "a", "operator": "Exists"}]}}),
+                "labelSelector.rawSelector: Invalid value: \"a\": may not specified at the same time as requirements",
+            ),
+            (
+                json!({"fieldSelector": {"requirements": [{"operator": "In"}]}}),
+                "fieldSelector.requirements[0].key: Required value: must be specified",
+            ),
+            (
+                json!({"fieldSelector": {"requirements": [{"key": "a", "operator": "In"}]}}),
+                "requirements[0].values: Required value",
+            ),
+            (
+                json!({"labelSelector": {"requirements": [{"key": "-", "operator": "Exists", "values": ["x"]}]}}),
+                "requirements[0].values: Forbidden",
+            ),
+            (
+                json!({"labelSelector": {"requirements": [{"key": "-", "operator": "Exists"}]}}),
+                "labelSelector.requirements[0].key: Invalid value: \"-\"",
+            ),
+        ] {
+            let refused = narrowed(selectors).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
+        let named =
+            json!({"kind": "SelfSubjectAccessReview", "metadata": {"name": "x"}, "spec": pods("list", "")});
+        let refused = answer(&world(), &node, "", &named).unwrap_err().to_string();
+        assert!(
+            refused.contains("metadata: Invalid value") && refused.ends_with("must be empty"),
+            "{refused}"
         );
     }
 
