@@ -7,7 +7,7 @@ use peapod_api::error::Reason;
 use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
 use peapod_core::api_services;
-use peapod_core::auth::rbac::defaults;
+use peapod_core::auth::rbac::defaults::{self, Mend};
 use peapod_core::controllers::namespace_defaults::{ROOT_CA, SYSTEM};
 use peapod_core::patch::Operation;
 use peapod_core::served::Served;
@@ -28,8 +28,8 @@ pub struct Advertised {
     pub address: SocketAddr,
 }
 
-/// What an object has to become that is there, from it and from what it should be at least; none: it is good.
-type Reconciled = fn(&Value, &Value) -> Option<Value>;
+/// What has to happen to an object that is there, by it and by what it should be at least; none: it is good.
+type Reconciled = fn(&Value, &Value) -> Option<Mend>;
 
 /// What users may name without having made it: the classes of the system's priorities, the groups of the API.
 fn own_objects() -> Vec<Value> {
@@ -57,7 +57,8 @@ impl FrontDoor {
         self.renew_leases().await
     }
 
-    /// Adds the objects that are missing, in one write; `reconciled` says what one that is there has to become.
+    /// Adds the objects that are missing, in one write; `reconciled` says what has to happen to one that is there. What is to
+    /// be replaced is missing once it has been removed.
     async fn keep(&self, objects: &[Value], reconciled: Reconciled) -> Result<(), Error> {
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
@@ -66,8 +67,10 @@ impl FrontDoor {
             if steps.is_empty() {
                 return Ok(());
             }
+            let done = steps.iter().all(|step| !step.removes);
             match self.commit(Vec::new(), steps).await {
-                Ok(_) => return Ok(()),
+                Ok(_) if done => return Ok(()),
+                Ok(_) => {}
                 Err(Failure::Moved(..)) => self.cache().wait_for(snapshot.revision() + 1).await,
                 Err(other) => return Err(other.into_error()),
             }
@@ -81,11 +84,16 @@ impl FrontDoor {
         object: &Value,
         reconciled: Reconciled,
     ) -> Result<Option<Step>, Error> {
-        let wanted = match snapshot.get(&key_of(object)?.1) {
-            Some(existing) => reconciled(&existing.value(), object),
-            None => Some(object.clone()),
-        };
-        wanted.map_or(Ok(None), |wanted| self.ensuring_step(snapshot, &wanted))
+        let (kind, key) = key_of(object)?;
+        let Some(existing) = snapshot.get(&key) else { return self.ensuring_step(snapshot, object) };
+        match reconciled(&existing.value(), object) {
+            None => Ok(None),
+            Some(Mend::Change(wanted)) => self.ensuring_step(snapshot, &wanted),
+            Some(Mend::Replace) => {
+                let (before, object) = (Some(existing.clone()), existing.value());
+                Ok(Some(Step { kind, key, before, object, removes: true, warnings: Vec::new() }))
+            }
+        }
     }
 
     /// Publishes the certificate (PEM) that clients of the API trust; a controller copies it into every namespace.

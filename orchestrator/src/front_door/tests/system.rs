@@ -24,6 +24,24 @@ async fn a_cluster_begins_with_what_clients_expect() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_default_binding_to_another_role_is_made_anew_at_the_next_start() {
+    let w = world().await;
+    let bindings = "clusterrolebindings.rbac.authorization.k8s.io";
+    for (name, update, role) in
+        [("system:discovery", "true", "system:discovery"), ("system:basic-user", "false", "view")]
+    {
+        let mut binding = w.get(&target(bindings, name)).unwrap();
+        w.delete(target(bindings, name), Wish::default()).await.unwrap();
+        binding["roleRef"]["name"] = "view".into();
+        binding["metadata"] = json!({"name": name,
+            "annotations": {"rbac.authorization.kubernetes.io/autoupdate": update}});
+        w.create(bindings, &binding).await.unwrap();
+        w.door.bootstrap(&Advertised { address: "127.0.0.1:6443".parse().unwrap() }).await.unwrap();
+        assert_eq!(w.get(&target(bindings, name)).unwrap()["roleRef"]["name"], role);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_pod_is_ended_by_its_agent() {
     let w = world().await;
     w.create("pods", &pod("p")).await.unwrap();

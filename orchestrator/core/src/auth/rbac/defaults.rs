@@ -2,7 +2,7 @@
 //! add stays. Rule: Kubernetes, "Using RBAC Authorization", default roles and auto-reconciliation.
 
 use super::{GROUP, Rule};
-use crate::auth::{AUTHENTICATED, MASTERS, UNAUTHENTICATED};
+use crate::auth::{AUTHENTICATED, MASTERS, NODES, UNAUTHENTICATED};
 use crate::validation::items;
 use serde_json::{Map, Value, json};
 
@@ -138,6 +138,8 @@ const ROLES: &[ClusterRole] = &[
         "system:monitoring",
         &[(PATHS, "/healthz /healthz/* /livez /livez/* /metrics /readyz /readyz/*", "get")],
     ),
+    role("system:image-puller", &[(PATHS, "/v2 /v2/*", "get head")]),
+    role("system:image-pusher", &[(PATHS, "/v2 /v2/*", "delete get head patch post put")]),
     role(
         "system:auth-delegator",
         &[
@@ -157,13 +159,14 @@ const APPROVERS: [(&str, &str); 2] = [
 ];
 
 /// Role and group of each binding.
-const BINDINGS: [(&str, &[&str]); 6] = [
+const BINDINGS: [(&str, &[&str]); 7] = [
     ("cluster-admin", &[MASTERS]),
     ("system:basic-user", &[AUTHENTICATED]),
     ("system:discovery", &[AUTHENTICATED]),
     ("system:public-info-viewer", &[AUTHENTICATED, UNAUTHENTICATED]),
     ("system:service-account-issuer-discovery", &["system:serviceaccounts"]),
     ("system:monitoring", &["system:monitoring"]),
+    ("system:image-puller", &[NODES]),
 ];
 
 /// All of them, complete with apiVersion and kind.
@@ -226,14 +229,26 @@ fn lines(rules: &[Line]) -> Vec<Value> {
     rules.iter().map(line).collect()
 }
 
-/// What becomes of `existing` so that it holds at least what `wanted` does; none if it does already, or if its users have
-/// said that it is theirs.
-pub fn reconciled(existing: &Value, wanted: &Value) -> Option<Value> {
+/// What has to happen to an object that is there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mend {
+    /// It becomes this.
+    Change(Box<Value>),
+    /// It makes room for the one that is wanted.
+    Replace,
+}
+
+/// What makes `existing` hold at least what `wanted` does; none if it does already, or if its users have said that it is
+/// theirs. A binding to another role is replaced, as its role cannot be changed.
+pub fn reconciled(existing: &Value, wanted: &Value) -> Option<Mend> {
     let mut next = existing.clone();
     let is_theirs =
         existing["metadata"]["annotations"][AUTOUPDATE].as_str().is_some_and(|auto| auto != "true");
     if is_theirs {
         return None;
+    }
+    if existing["roleRef"] != wanted["roleRef"] {
+        return Some(Mend::Replace);
     }
     for field in ["labels", "annotations"] {
         let mut map = wanted["metadata"][field].as_object().cloned().unwrap_or_default();
@@ -250,7 +265,7 @@ pub fn reconciled(existing: &Value, wanted: &Value) -> Option<Value> {
     } else if existing["aggregationRule"].is_null() {
         next["aggregationRule"] = wanted["aggregationRule"].clone();
     }
-    (next != *existing).then_some(next)
+    (next != *existing).then(|| Mend::Change(Box::new(next)))
 }
 
 /// Adds the items of a list that are not there yet.

@@ -1,3 +1,4 @@
+use super::defaults::Mend;
 use super::*;
 use crate::auth::{AUTHENTICATED, MASTERS, UNAUTHENTICATED, authorize, authorize_path};
 use crate::snapshot::Snapshot;
@@ -230,7 +231,11 @@ fn default_roles_are_completed_and_never_cut() {
     let mut own = discovery.clone();
     own["rules"] = json!([{"verbs": ["get"], "nonResourceURLs": ["/mine"]}]);
     own["metadata"]["labels"] = json!({"own": "x"});
-    let next = defaults::reconciled(&own, &discovery).unwrap();
+    let changed = |existing: &Value, wanted: &Value| match defaults::reconciled(existing, wanted) {
+        Some(Mend::Change(next)) => *next,
+        other => panic!("{other:?}"),
+    };
+    let next = changed(&own, &discovery);
     assert_eq!(
         (next["rules"].as_array().unwrap().len(), &next["metadata"]["labels"]["own"]),
         (2, &json!("x"))
@@ -241,7 +246,12 @@ fn default_roles_are_completed_and_never_cut() {
     let binding = find("system:discovery", "ClusterRoleBinding");
     let mut emptied = binding.clone();
     emptied["subjects"] = json!([]);
-    assert_eq!(defaults::reconciled(&emptied, &binding).unwrap()["subjects"], binding["subjects"]);
+    assert_eq!(changed(&emptied, &binding)["subjects"], binding["subjects"]);
+    let mut altered = binding.clone();
+    altered["roleRef"]["name"] = "cluster-admin".into();
+    assert_eq!(defaults::reconciled(&altered, &binding), Some(Mend::Replace));
+    altered["metadata"]["annotations"]["rbac.authorization.kubernetes.io/autoupdate"] = "false".into();
+    assert_eq!(defaults::reconciled(&altered, &binding), None);
     let mut summed = find("edit", "ClusterRole");
     assert!(summed["rules"].as_array().unwrap().len() > 15, "the parts are in it from the start");
     let edit = summed.clone();
