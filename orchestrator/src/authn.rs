@@ -4,12 +4,14 @@ use crate::front_door::FrontDoor;
 use crate::pki::Tokens;
 use crate::sessions::Sessions;
 use http::{HeaderMap, header};
+use jiff::Timestamp;
 use peapod_api::Error;
 use peapod_api::error::Reason;
 use peapod_core::auth::account::{Claims, ISSUER};
 use peapod_core::auth::bootstrap::{self, Refused};
 use peapod_core::auth::{self, MASTERS, NODES, User};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// As whom a connection inside this process acts.
@@ -31,12 +33,37 @@ impl Identity {
 /// What the connection itself proves of its other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// A valid client certificate, or a connection inside this process.
-    Known(User),
+    /// A client certificate that is valid until then, or a connection inside this process.
+    Known(User, Option<Timestamp>),
     /// A client certificate that proves nothing.
     Invalid,
     /// No certificate: the request itself has to prove something.
     Unknown,
+}
+
+/// With what somebody proves who he is. A session keeps it: whether it counts is judged anew at each use.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Credential {
+    proof: Proof,
+    /// As whom he wants to be seen, and then as whom that one does.
+    wanted: Vec<User>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Proof {
+    /// Good until then: a certificate, a token of this process, or nobody's.
+    Shown(User, Option<Timestamp>),
+    /// A service account's token, whose signature is good.
+    Account(Arc<Claims>),
+    /// The token of a machine that joins.
+    Join(String),
+}
+
+impl Credential {
+    /// One that is good as long as this process lives.
+    pub(crate) fn of(user: User) -> Credential {
+        Credential { proof: Proof::Shown(user, None), wanted: Vec::new() }
+    }
 }
 
 /// Judges each request.
@@ -62,43 +89,70 @@ impl Authenticator {
     /// Who sent a request with these headers over a connection of `peer`, or as whom he wants to act. Errors: 401 for a
     /// credential that is not valid, 400 and 403 for who may not act as somebody else.
     pub(crate) fn authenticate(&self, peer: &Peer, headers: &HeaderMap) -> Result<User, Error> {
-        let user = match (peer, headers.get(header::AUTHORIZATION)) {
-            (Peer::Known(user), _) => user.clone(),
-            (_, Some(_)) => self.bearer(bearer_token(headers).ok_or_else(unauthorized)?)?,
+        self.judge(&self.credential(peer, headers)?)
+    }
+
+    /// With what such a request comes. Errors: 401 for what is none of ours, 400 for headers that are no text.
+    pub(crate) fn credential(&self, peer: &Peer, headers: &HeaderMap) -> Result<Credential, Error> {
+        let mut credential = match (peer, headers.get(header::AUTHORIZATION)) {
+            (Peer::Known(user, until), _) => {
+                Credential { proof: Proof::Shown(user.clone(), *until), wanted: Vec::new() }
+            }
+            (_, Some(_)) => self.of_token(bearer_token(headers).ok_or_else(unauthorized)?),
             (Peer::Invalid, None) => return Err(unauthorized()),
-            (Peer::Unknown, None) => User::anonymous(),
+            (Peer::Unknown, None) => Credential::of(User::anonymous()),
         };
-        match impersonated(headers)? {
-            Some(wanted) => auth::impersonate(&self.door.cache().snapshot(), &user, wanted),
-            None => Ok(user),
-        }
+        credential.wanted.extend(impersonated(headers)?);
+        Ok(credential)
     }
 
-    fn bearer(&self, token: &str) -> Result<User, Error> {
-        if let Some(user) = self.known(token) {
-            return Ok(user);
-        }
-        if let Some(claims) = self.tokens.read(token) {
-            let user = self.of_account(&claims, &[ISSUER.into()]);
-            return user.map(|(user, _)| user).map_err(|why| {
-                tracing::debug!(why, user = claims.sub, "a service account's token does not count");
-                unauthorized()
-            });
-        }
-        match bootstrap::authenticate(&self.door.cache().snapshot(), token, self.door.now()) {
-            Some(Ok(user)) => Ok(user),
-            Some(Err(Refused::Expired)) => Err(Error::new(Reason::Unauthorized, "the token has expired")),
-            Some(Err(Refused::Unknown)) | None => Err(unauthorized()),
-        }
-    }
-
-    /// The user of a token that this process made.
-    fn known(&self, token: &str) -> Option<User> {
+    /// What a bearer token stands for.
+    fn of_token(&self, token: &str) -> Credential {
         // Digests are compared: how long that takes tells nothing about the token.
         if digest(token) == self.admin_token {
-            return Some(Identity::admin().0);
+            return Credential::of(Identity::admin().0);
         }
-        self.sessions.user(token, Instant::now())
+        if let Some(credential) = self.sessions.credential(token, Instant::now()) {
+            return credential;
+        }
+        let proof = match self.tokens.read(token) {
+            Some(claims) => Proof::Account(claims),
+            None => Proof::Join(token.into()),
+        };
+        Credential { proof, wanted: Vec::new() }
+    }
+
+    /// As whom somebody acts with it now. Errors: 401 if it does not count (any more), 400 and 403 for who may not act as
+    /// somebody else.
+    pub(crate) fn judge(&self, credential: &Credential) -> Result<User, Error> {
+        let snapshot = self.door.cache().snapshot();
+        let wanted = |user: User, wanted: &User| auth::impersonate(&snapshot, &user, wanted.clone());
+        credential.wanted.iter().try_fold(self.proven(&credential.proof)?, wanted)
+    }
+
+    fn proven(&self, proof: &Proof) -> Result<User, Error> {
+        match proof {
+            Proof::Shown(user, until) => match until {
+                Some(end) if *end <= self.door.now() => Err(unauthorized()),
+                _ => Ok(user.clone()),
+            },
+            Proof::Account(claims) => {
+                let user = self.of_account(claims, &[ISSUER.into()]);
+                user.map(|(user, _)| user).map_err(|why| {
+                    tracing::debug!(why, user = claims.sub, "a service account's token does not count");
+                    unauthorized()
+                })
+            }
+            Proof::Join(token) => {
+                match bootstrap::authenticate(&self.door.cache().snapshot(), token, self.door.now()) {
+                    Some(Ok(user)) => Ok(user),
+                    Some(Err(Refused::Expired)) => {
+                        Err(Error::new(Reason::Unauthorized, "the token has expired"))
+                    }
+                    Some(Err(Refused::Unknown)) | None => Err(unauthorized()),
+                }
+            }
+        }
     }
 
     /// Errors: why the token does not count, or not for any of these audiences.
@@ -120,7 +174,7 @@ impl Authenticator {
             return self.of_account(&claims, audiences).map_err(invalid);
         }
         // Other tokens are meant for this server alone.
-        let user = self.bearer(token).map_err(|error| invalid(error.to_string()))?;
+        let user = self.judge(&self.of_token(token)).map_err(|error| invalid(error.to_string()))?;
         match audiences.contains(&own[0]) {
             true => Ok((user, own.into())),
             false => Err(invalid("it is not meant for the target audiences".into())),
@@ -197,7 +251,7 @@ mod tests {
             assert_eq!(ask(&Peer::Unknown, &headers(wrong)).unwrap_err().code(), 401, "{wrong}");
         }
         let ada = User::new("ada", &[]);
-        let code = sessions.code(&ada, Instant::now());
+        let code = sessions.code(Credential::of(ada.clone()), Instant::now());
         let session = sessions.begin(&code, Instant::now()).unwrap();
         assert_eq!(ask(&Peer::Unknown, &headers(&format!("Bearer {}", session.token))).unwrap(), ada);
         assert_eq!(ask(&Peer::Unknown, &headers(&format!("Bearer {code}"))).unwrap_err().code(), 401);
@@ -209,18 +263,20 @@ mod tests {
         };
         let extra = "impersonate-extra-example.com%2fscope";
         let as_jane = acting(&[("impersonate-user", "jane"), ("impersonate-group", "dev"), (extra, "x")]);
-        let jane = ask(&Peer::Known(admin()), &as_jane).unwrap();
+        let jane = ask(&Peer::Known(admin(), None), &as_jane).unwrap();
         assert_eq!(
             (jane.name.as_str(), jane.groups.as_slice()),
             ("jane", &["dev", "system:authenticated"].map(String::from)[..])
         );
         assert_eq!(jane.extra, [("example.com/scope".to_string(), vec!["x".to_string()])]);
-        assert_eq!(ask(&Peer::Known(ada.clone()), &as_jane).unwrap_err().code(), 403);
+        assert_eq!(ask(&Peer::Known(ada.clone(), None), &as_jane).unwrap_err().code(), 403);
         assert_eq!(ask(&Peer::Unknown, &as_jane).unwrap_err().code(), 403);
         let nobody = acting(&[("impersonate-group", "dev")]);
-        assert_eq!(ask(&Peer::Known(admin()), &nobody).unwrap_err().code(), 400);
+        assert_eq!(ask(&Peer::Known(admin(), None), &nobody).unwrap_err().code(), 400);
         assert_eq!(ask(&Peer::Invalid, &HeaderMap::new()).unwrap_err().code(), 401);
+        let past = Peer::Known(ada.clone(), Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(ask(&past, &HeaderMap::new()).unwrap_err().code(), 401, "the certificate has ended");
         let node = User::new("system:node:n1", &["system:nodes"]);
-        assert_eq!(ask(&Peer::Known(node.clone()), &headers("Bearer wrong")).unwrap(), node);
+        assert_eq!(ask(&Peer::Known(node.clone(), None), &headers("Bearer wrong")).unwrap(), node);
     }
 }

@@ -1,8 +1,8 @@
-//! Sign-in for browsers: a one-time code becomes a session, whose token acts as the user who asked for the code. Both are
-//! kept in memory as digests: a restart ends them all.
+//! Sign-in for browsers: a one-time code becomes a session, whose token stands for the credential with which the code was
+//! asked for and counts as long as that does. Both are kept in memory as digests: a restart ends them all.
 
+use crate::authn::Credential;
 use parking_lot::Mutex;
-use peapod_core::auth::User;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ struct Books {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) token: String,
-    pub(crate) user: User,
+    pub(crate) credential: Credential,
 }
 
 impl Default for Sessions {
@@ -45,20 +45,20 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// A code with which, once, somebody may act as `user`.
-    pub(crate) fn code(&self, user: &User, now: Instant) -> String {
-        self.0.lock().codes.add(user.clone(), now)
+    /// A code with which, once, somebody may begin a session that stands for `credential`.
+    pub(crate) fn code(&self, credential: Credential, now: Instant) -> String {
+        self.0.lock().codes.add(credential, now)
     }
 
     /// Begins the session that `code` stands for; none if there is no such code, or not any more.
     pub(crate) fn begin(&self, code: &str, now: Instant) -> Option<Session> {
         let mut books = self.0.lock();
-        let user = books.codes.remove(code, now)?;
-        Some(Session { token: books.sessions.add(user.clone(), now), user })
+        let credential = books.codes.remove(code, now)?;
+        Some(Session { token: books.sessions.add(credential.clone(), now), credential })
     }
 
-    /// Whose session `token` is.
-    pub(crate) fn user(&self, token: &str, now: Instant) -> Option<User> {
+    /// What the session `token` stands for.
+    pub(crate) fn credential(&self, token: &str, now: Instant) -> Option<Credential> {
         self.0.lock().sessions.find(token, now)
     }
 
@@ -68,7 +68,7 @@ impl Sessions {
     }
 }
 
-/// Users by the digest of a secret that ends by itself. Looking a digest up tells nothing about the secret.
+/// Credentials by the digest of a secret that ends by itself. Looking a digest up tells nothing about the secret.
 struct Book {
     entries: HashMap<[u8; 32], Entry>,
     limit: usize,
@@ -76,7 +76,7 @@ struct Book {
 }
 
 struct Entry {
-    user: User,
+    credential: Credential,
     until: Instant,
 }
 
@@ -85,24 +85,24 @@ impl Book {
         Book { entries: HashMap::new(), limit, lifetime }
     }
 
-    fn add(&mut self, user: User, now: Instant) -> String {
+    fn add(&mut self, credential: Credential, now: Instant) -> String {
         self.entries.retain(|_, entry| entry.until > now);
         if self.entries.len() >= self.limit {
             let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.until).map(|(key, _)| *key);
             oldest.and_then(|key| self.entries.remove(&key));
         }
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-        self.entries.insert(digest(&secret), Entry { user, until: now + self.lifetime });
+        self.entries.insert(digest(&secret), Entry { credential, until: now + self.lifetime });
         secret
     }
 
-    fn find(&self, secret: &str, now: Instant) -> Option<User> {
+    fn find(&self, secret: &str, now: Instant) -> Option<Credential> {
         let entry = self.entries.get(&digest(secret)).filter(|entry| entry.until > now)?;
-        Some(entry.user.clone())
+        Some(entry.credential.clone())
     }
 
-    fn remove(&mut self, secret: &str, now: Instant) -> Option<User> {
-        self.entries.remove(&digest(secret)).filter(|entry| entry.until > now).map(|entry| entry.user)
+    fn remove(&mut self, secret: &str, now: Instant) -> Option<Credential> {
+        self.entries.remove(&digest(secret)).filter(|entry| entry.until > now).map(|entry| entry.credential)
     }
 }
 
@@ -113,33 +113,34 @@ fn digest(secret: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use peapod_core::auth::User;
 
-    fn user(name: &str) -> User {
-        User::new(name, &[])
+    fn user(name: &str) -> Credential {
+        Credential::of(User::new(name, &[]))
     }
 
     #[test]
     fn a_code_begins_one_session() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let code = sessions.code(&user("ada"), now);
-        assert!(sessions.user(&code, now).is_none(), "a code is no token");
+        let code = sessions.code(user("ada"), now);
+        assert!(sessions.credential(&code, now).is_none(), "a code is no token");
         let session = sessions.begin(&code, now).unwrap();
-        assert_eq!(session.user, user("ada"));
+        assert_eq!(session.credential, user("ada"));
         assert!(sessions.begin(&code, now).is_none(), "it is used up");
         assert!(sessions.begin(&session.token, now).is_none(), "a token is no code");
-        assert_eq!(sessions.user(&session.token, now), Some(user("ada")));
+        assert_eq!(sessions.credential(&session.token, now), Some(user("ada")));
         sessions.end(&session.token, now);
-        assert!(sessions.user(&session.token, now).is_none());
+        assert!(sessions.credential(&session.token, now).is_none());
     }
 
     #[test]
     fn both_end_by_themselves() {
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let (code, late) = (sessions.code(&user("ada"), now), sessions.code(&user("bob"), now));
+        let (code, late) = (sessions.code(user("ada"), now), sessions.code(user("bob"), now));
         assert!(sessions.begin(&late, now + CODE_FOR).is_none());
         let token = sessions.begin(&code, now + CODE_FOR - Duration::from_secs(1)).unwrap().token;
-        assert!(sessions.user(&token, now + SESSION_FOR).is_some());
-        assert!(sessions.user(&token, now + CODE_FOR + SESSION_FOR).is_none());
+        assert!(sessions.credential(&token, now + SESSION_FOR).is_some());
+        assert!(sessions.credential(&token, now + CODE_FOR + SESSION_FOR).is_none());
     }
 
     #[test]
@@ -147,14 +148,14 @@ mod tests {
         let (sessions, now) = (Sessions::default(), Instant::now());
         let begin = |second: usize| {
             let now = now + Duration::from_secs(second as u64);
-            sessions.begin(&sessions.code(&user("ada"), now), now).unwrap().token
+            sessions.begin(&sessions.code(user("ada"), now), now).unwrap().token
         };
         let tokens: Vec<_> = (0..=SESSIONS_LIMIT).map(begin).collect();
         let later = now + Duration::from_secs(1 + SESSIONS_LIMIT as u64);
-        let alive = |token: &&String| sessions.user(token, later).is_some();
+        let alive = |token: &&String| sessions.credential(token, later).is_some();
         assert_eq!(tokens.iter().filter(alive).count(), SESSIONS_LIMIT);
         assert!(!alive(&&tokens[0]));
-        let codes: Vec<_> = (0..=CODES_LIMIT).map(|_| sessions.code(&user("ada"), later)).collect();
+        let codes: Vec<_> = (0..=CODES_LIMIT).map(|_| sessions.code(user("ada"), later)).collect();
         assert_eq!(codes.iter().filter(|code| sessions.begin(code, later).is_some()).count(), CODES_LIMIT);
     }
 }

@@ -11,6 +11,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
 use peapod_api::pod_traffic;
 use peapod_core::auth::User;
 use std::convert::Infallible;
@@ -130,9 +131,9 @@ impl Listener {
     fn peer_of(&self, stream: &TlsStream<TcpStream>) -> Peer {
         let Some(chain) = stream.get_ref().1.peer_certificates() else { return Peer::Unknown };
         match self.certificates.verify(chain) {
-            Ok((name, groups)) => {
-                let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-                Peer::Known(User::new(&name, &groups))
+            Ok(proven) => {
+                let groups: Vec<&str> = proven.groups.iter().map(String::as_str).collect();
+                Peer::Known(User::new(&proven.name, &groups), Some(proven.until))
             }
             Err(error) => {
                 tracing::info!(error, "a client certificate was refused");
@@ -144,7 +145,7 @@ impl Listener {
     /// A connection on which the node asks for pod traffic, or one on which the server asks and the node answers, for as
     /// long as it lasts.
     async fn serve_node(&self, stream: TlsStream<TcpStream>, peer: &Peer, asks: bool) {
-        let Peer::Known(user) = peer else { return };
+        let Peer::Known(user, _) = peer else { return };
         match user.node() {
             Some(node) if asks => self.relay.serve(node, stream).await,
             Some(node) => self.server.api.nodes().hold(node, stream).await,
@@ -175,12 +176,12 @@ impl Server {
         let open = self.api.metrics().connection();
         self.tasks.spawn(async move {
             let _open: Gauge = open;
-            server.serve(ours, Peer::Known(user)).await;
+            server.serve(ours, Peer::Known(user, None)).await;
         });
         theirs
     }
 
-    /// Speaks HTTP/1.1 or HTTP/2 until the client leaves or the server stops.
+    /// Speaks HTTP/1.1 or HTTP/2 until the client leaves, its certificate ends or the server stops.
     async fn serve<I>(&self, io: I, peer: Peer)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -192,6 +193,7 @@ impl Server {
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_LIMIT)
             .keep_alive_interval(PING_EVERY);
+        let certificate_ends = end_of(peer.clone());
         let service =
             WithPeer { inner: TowerToHyperService::new(warp::service(filter(self.api.clone()))), peer };
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
@@ -199,6 +201,7 @@ impl Server {
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = self.tasks.stopping().cancelled() => None,
+            () = certificate_ends => None,
         };
         let ended = match ended {
             Some(ended) => ended,
@@ -210,6 +213,18 @@ impl Server {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended");
         }
+    }
+}
+
+/// Waits for the end of the certificate with which the client came; for ever if there is none. By then it has another one,
+/// which it shows on a new connection.
+async fn end_of(peer: Peer) {
+    match peer {
+        Peer::Known(_, Some(until)) => {
+            let left = until.duration_since(Timestamp::now());
+            tokio::time::sleep(left.try_into().unwrap_or_default()).await;
+        }
+        _ => std::future::pending().await,
     }
 }
 

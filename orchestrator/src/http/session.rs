@@ -33,11 +33,12 @@ pub(super) async fn answer(api: &Inner, user: &User, request: Request) -> Result
         }
         (Method::POST, "/sessions/codes") => {
             // Else a session could go on for ever.
-            if token.is_some_and(|token| api.sessions.user(token, now).is_some()) {
+            if token.is_some_and(|token| api.sessions.credential(token, now).is_some()) {
                 let message = "a session cannot begin another one: sign in with a credential of your own";
                 return Err(Error::new(Reason::Forbidden, message));
             }
-            let code = api.sessions.code(user, now);
+            let credential = api.authenticator.credential(&request.peer, &request.headers)?;
+            let code = api.sessions.code(credential, now);
             Ok(created(&json!({ "code": code, "expiresInSeconds": CODE_FOR.as_secs() })))
         }
         (Method::GET, "/sessions") => Ok(answer::json(&json!({ "user": user.name, "groups": user.groups }))),
@@ -62,9 +63,10 @@ async fn begin(api: &Inner, request: Request) -> Result<Answer, Error> {
                        prints a new one";
         Error::new(Reason::Unauthorized, message)
     })?;
-    tracing::info!(user = session.user.name, "a session began");
+    let user = api.authenticator.judge(&session.credential)?;
+    tracing::info!(user = user.name, "a session began");
     Ok(created(&json!({
-        "token": session.token, "user": session.user.name, "groups": session.user.groups,
+        "token": session.token, "user": user.name, "groups": user.groups,
         "expiresInSeconds": SESSION_FOR.as_secs(),
     })))
 }

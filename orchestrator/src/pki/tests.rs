@@ -40,8 +40,12 @@ fn a_certificate_of_another_authority_is_replaced_and_refused() {
     let chain = |pair: &Pair| vec![CertificateDer::from_pem_slice(pair.certificate_pem.as_bytes()).unwrap()];
     assert!(judge.verify(&chain(&pair)).is_err());
     let good = ours.pair("admin", &client("kubernetes-admin"), now()).unwrap();
-    let (name, groups) = judge.verify(&chain(&good)).unwrap();
-    assert_eq!((name.as_str(), groups), ("kubernetes-admin", vec!["system:masters".to_string()]));
+    let proven = judge.verify(&chain(&good)).unwrap();
+    assert_eq!(
+        (proven.name.as_str(), proven.groups),
+        ("kubernetes-admin", vec!["system:masters".to_string()])
+    );
+    assert!(proven.until > jiff::Timestamp::now());
     assert!(judge.verify(&chain(&own)).is_err(), "a server certificate is no client's");
 }
 

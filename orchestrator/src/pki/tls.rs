@@ -4,6 +4,7 @@
 use super::leaf::client_of;
 use super::{Pair, Pki};
 use anyhow::Context;
+use jiff::Timestamp;
 use peapod_api::pod_traffic::PROTOCOL;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
@@ -44,6 +45,14 @@ pub(crate) fn acceptor(pki: &Pki, server: &Pair) -> anyhow::Result<(TlsAcceptor,
     Ok((TlsAcceptor::from(Arc::new(config)), certificates))
 }
 
+/// What a client's certificate proves.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    pub(crate) name: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) until: Timestamp,
+}
+
 /// Judges the certificates that clients show.
 #[derive(Clone)]
 pub(crate) struct ClientCertificates(Arc<dyn ClientCertVerifier>);
@@ -60,12 +69,14 @@ impl ClientCertificates {
         Ok(ClientCertificates(verifier))
     }
 
-    /// The name and groups that a chain proves. Errors: why it proves nothing.
-    pub(crate) fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<(String, Vec<String>), String> {
+    /// Errors: why the chain proves nothing.
+    pub(crate) fn verify(&self, chain: &[CertificateDer<'_>]) -> Result<Proven, String> {
         let (first, rest) = chain.split_first().ok_or("no certificate")?;
         self.0.verify_client_cert(first, rest, UnixTime::now()).map_err(|error| error.to_string())?;
         let (_, certificate) = X509Certificate::from_der(first).map_err(|error| error.to_string())?;
-        client_of(&certificate).ok_or_else(|| "the subject has no common name".into())
+        let (name, groups) = client_of(&certificate).ok_or("the subject has no common name")?;
+        let until = Timestamp::from_second(certificate.validity().not_after.timestamp());
+        Ok(Proven { name, groups, until: until.unwrap_or(Timestamp::MAX) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tokens of service accounts, as their users and their forgers send them.
 
-use crate::client::{Client, World};
+use crate::client::{Answer, Client, World};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
@@ -185,4 +185,53 @@ async fn the_keys_are_published_to_accounts() {
     let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
     let header: Value = serde_json::from_slice(&header).unwrap();
     assert_eq!((&keys.json()["keys"][0]["kid"], &header["alg"]), (&header["kid"], &json!("ES256")));
+}
+
+#[tokio::test]
+async fn a_session_ends_with_what_it_stands_for() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "actor"},
+        "rules": [{"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}]});
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    admin.create(&format!("{rbac}/clusterroles"), &role).await;
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "actor"}, "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "robot"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "actor"}});
+    admin.create(&format!("{rbac}/clusterrolebindings"), &binding).await;
+    account(&mut admin, "robot").await;
+    let token = mint(&mut admin, "robot", json!({})).await;
+    let own = session(&world, &token, &[]).await;
+    let unused = code(&world, &token, &[]).await;
+    let as_jane = session(&world, &token, &[("impersonate-user", "jane")]).await;
+    assert_eq!(who(&world, &own).await.unwrap()["username"], "system:serviceaccount:default:robot");
+    assert_eq!(who(&world, &as_jane).await.unwrap()["username"], "jane");
+
+    let gone = admin.ask(Method::DELETE, &format!("{rbac}/clusterrolebindings/actor"), &[], "").await;
+    assert_eq!(gone.status(), 200);
+    assert_eq!(who(&world, &as_jane).await, Err(403), "robot may not act as jane any more");
+    assert!(who(&world, &own).await.is_ok());
+    assert_eq!(admin.ask(Method::DELETE, &format!("{ACCOUNTS}/robot"), &[], "").await.status(), 200);
+    account(&mut admin, "robot").await;
+    assert_eq!(who(&world, &own).await, Err(401), "another account of that name is another one");
+    let late = begin(&world, &unused).await;
+    assert_eq!(late.status(), 401, "{}", late.text());
+}
+
+async fn code(world: &World, token: &str, headers: &[(&str, &str)]) -> String {
+    let mut client = world.connect().await;
+    client.authorization = Some(format!("Bearer {token}"));
+    let answer = client.ask(Method::POST, "/sessions/codes", headers, "").await;
+    assert_eq!(answer.status(), 201, "{}", answer.text());
+    answer.json()["code"].as_str().unwrap().into()
+}
+
+async fn begin(world: &World, code: &str) -> Answer {
+    world.connect().await.ask(Method::POST, "/sessions", &[], json!({"code": code}).to_string()).await
+}
+
+/// The token of a session that stands for `token`, used with `headers`.
+async fn session(world: &World, token: &str, headers: &[(&str, &str)]) -> String {
+    let code = code(world, token, headers).await;
+    begin(world, &code).await.json()["token"].as_str().unwrap().into()
 }
