@@ -232,7 +232,7 @@ impl Api {
     async fn ask_registry(&self, user: &User, request: Request) -> Answer {
         let Request { method, path, query, headers, body, .. } = request;
         let asked = Asked { method: &method, path: &path, query: &query, headers: &headers, body };
-        self.0.registry.answer(user, asked).await
+        self.0.registry.answer(&self.0.cache.snapshot(), user, asked).await
     }
 
     async fn route(&self, user: &User, request: Request) -> Result<Answer, Error> {

@@ -18,7 +18,8 @@ use blobs::Blobs;
 use error::Refusal;
 use http::{HeaderMap, Method, StatusCode, header};
 use name::{Digest, Place, Reference};
-use peapod_core::auth::{ANONYMOUS, MASTERS, NODES, User};
+use peapod_core::auth::{self, ANONYMOUS, User};
+use peapod_core::snapshot::Snapshot;
 use repositories::Repositories;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,10 +51,10 @@ impl Registry {
         Ok(Registry(Arc::new(Shelves { blobs, repositories })))
     }
 
-    /// Answers a request below `/v2/`: system:masters may write, system:nodes may read.
-    pub(crate) async fn answer(&self, user: &User, asked: Asked<'_>) -> Answer {
+    /// Answers a request below `/v2/` of `user`, who needs the right to its verb on its path: `nonResourceURLs: [/v2/*]`.
+    pub(crate) async fn answer(&self, snapshot: &Snapshot, user: &User, asked: Asked<'_>) -> Answer {
         let is_head = asked.method == Method::HEAD;
-        let answered = match permit(user, asked.method) {
+        let answered = match permit(snapshot, user, &asked) {
             Ok(()) => self.dispatch(asked).await,
             Err(refusal) => Err(refusal),
         };
@@ -139,12 +140,13 @@ impl Registry {
     }
 }
 
-fn permit(user: &User, method: &Method) -> Result<(), Refusal> {
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    if user.is_in(MASTERS) || (reads && user.is_in(NODES)) {
-        return Ok(());
+fn permit(snapshot: &Snapshot, user: &User, asked: &Asked<'_>) -> Result<(), Refusal> {
+    let verb = asked.method.as_str().to_lowercase();
+    match auth::allowed_path(snapshot, user, &verb, asked.path) {
+        Ok(_) => Ok(()),
+        Err(_) if user.name == ANONYMOUS => Err(Refusal::unauthorized()),
+        Err(_) => Err(Refusal::denied()),
     }
-    Err(if user.name == ANONYMOUS { Refusal::unauthorized() } else { Refusal::denied() })
 }
 
 /// Where a chunk begins: `Content-Range: 0-99`.

@@ -1,7 +1,14 @@
 use super::*;
+use crate::cache::Cache;
+use crate::front_door::{Advertised, FrontDoor, Options};
+use crate::store::Sqlite;
 use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::BodyExt;
+use peapod_api::{Draft, Key, kinds};
+use peapod_core::auth::rbac::{CLUSTER_BINDINGS, CLUSTER_ROLES};
+use peapod_core::auth::{MASTERS, NODES};
+use peapod_core::snapshot::Change;
 use serde_json::{Value, json};
 
 /// A module without anything in it.
@@ -17,12 +24,17 @@ fn node() -> User {
 
 struct World {
     registry: Registry,
+    cluster: Snapshot,
     _directory: tempfile::TempDir,
 }
 
-fn world() -> World {
+async fn world() -> World {
     let directory = tempfile::tempdir().unwrap();
-    World { registry: Registry::open(directory.path()).unwrap(), _directory: directory }
+    let cache = Cache::open(Sqlite::open(directory.path()).unwrap()).unwrap();
+    let door = FrontDoor::new(cache, Options::default());
+    door.bootstrap(&Advertised { address: "127.0.0.1:6443".parse().unwrap() }).await.unwrap();
+    let cluster = Snapshot::clone(&door.cache().snapshot());
+    World { registry: Registry::open(directory.path()).unwrap(), cluster, _directory: directory }
 }
 
 impl World {
@@ -37,7 +49,14 @@ impl World {
             body.chunks(3).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
         let (query, body) = (Query::parse(query), Box::pin(stream::iter(pieces)));
         let asked = Asked { method: &method, path, query: &query, headers: &headers, body };
-        self.registry.answer(who, asked).await
+        self.registry.answer(&self.cluster, who, asked).await
+    }
+
+    fn put(&mut self, resource: &str, object: Value) {
+        let (kind, revision) = (kinds::of_resource(resource).unwrap(), self.cluster.revision() + 1);
+        let key = Key::new(resource, "", object["metadata"]["name"].as_str().unwrap());
+        let after = Arc::new(Draft::new(kind, key.clone(), object).at(revision));
+        self.cluster.apply(&Change::new(revision, key, None, Some(after)));
     }
 
     async fn admin(&self, method: Method, target: &str, body: &[u8]) -> Answer {
@@ -60,7 +79,7 @@ fn location(answer: &Answer) -> String {
 
 #[tokio::test]
 async fn a_pushed_file_is_pulled_as_an_image() {
-    let world = world();
+    let world = world().await;
     let digest = world.registry.push("team/hello", "latest", MODULE).unwrap();
     let node = node();
     let answer = world.ask(&node, Method::GET, "/v2/team/hello/manifests/latest", "", b"").await;
@@ -85,7 +104,7 @@ async fn a_pushed_file_is_pulled_as_an_image() {
 
 #[tokio::test]
 async fn uploads_are_monolithic_or_chunked_and_verified() {
-    let world = world();
+    let world = world().await;
     let digest = Digest::of(b"hello world");
     let begun = location(&world.admin(Method::POST, "/v2/a/blobs/uploads/", b"").await);
     let first = world.ask(&admin(), Method::PATCH, &begun, "0-4", b"hello").await;
@@ -111,7 +130,7 @@ async fn uploads_are_monolithic_or_chunked_and_verified() {
 
 #[tokio::test]
 async fn manifests_name_only_what_is_there() {
-    let world = world();
+    let world = world().await;
     let layer = Digest::of(b"layer");
     let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": {"digest": layer.as_str()}, "layers": [{"digest": layer.as_str()}]})
@@ -131,16 +150,37 @@ async fn manifests_name_only_what_is_there() {
 }
 
 #[tokio::test]
-async fn only_masters_write_and_only_nodes_and_masters_read() {
-    let world = world();
-    let ask = |who: User, method: Method| {
-        let world = &world;
-        async move { world.ask(&who, method, "/v2/a/blobs/uploads/", "", b"").await.status() }
-    };
-    assert_eq!(ask(User::anonymous(), Method::POST).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(ask(node(), Method::POST).await, StatusCode::FORBIDDEN);
-    assert_eq!(ask(User::new("u", &[]), Method::POST).await, StatusCode::FORBIDDEN);
-    assert_eq!(ask(admin(), Method::POST).await, StatusCode::ACCEPTED);
-    let base = world.ask(&node(), Method::GET, "/v2/", "", b"").await;
-    assert_eq!(base.status(), StatusCode::OK);
+async fn roles_say_who_pushes_and_who_pulls() {
+    let mut world = world().await;
+    world.put(
+        CLUSTER_ROLES,
+        json!({"metadata": {"name": "team"},
+        "rules": [{"nonResourceURLs": ["/v2/team/*"], "verbs": ["get", "post"]}]}),
+    );
+    for (name, role) in [("robot", "system:image-pusher"), ("jane", "team")] {
+        world.put(
+            CLUSTER_BINDINGS,
+            json!({"metadata": {"name": name}, "subjects": [{"kind": "User", "name": name}],
+            "roleRef": {"kind": "ClusterRole", "name": role}}),
+        );
+    }
+    let user = |name: &str| User::new(name, &[]);
+    for (who, method, target, status) in [
+        (User::anonymous(), Method::POST, "/v2/a/blobs/uploads/", 401),
+        (User::anonymous(), Method::GET, "/v2/", 401),
+        (node(), Method::POST, "/v2/a/blobs/uploads/", 403),
+        (node(), Method::GET, "/v2/", 200),
+        (node(), Method::HEAD, "/v2/", 200),
+        (user("nobody"), Method::POST, "/v2/a/blobs/uploads/", 403),
+        (user("nobody"), Method::GET, "/v2/", 403),
+        (user("robot"), Method::POST, "/v2/a/blobs/uploads/", 202),
+        (user("robot"), Method::GET, "/v2/_catalog", 200),
+        (user("jane"), Method::POST, "/v2/team/a/blobs/uploads/", 202),
+        (user("jane"), Method::POST, "/v2/other/blobs/uploads/", 403),
+        (user("jane"), Method::GET, "/v2/team/../other/manifests/latest", 400),
+        (admin(), Method::POST, "/v2/a/blobs/uploads/", 202),
+    ] {
+        let answer = world.ask(&who, method.clone(), target, "", b"").await;
+        assert_eq!(answer.status(), status, "{} {method} {target}", who.name);
+    }
 }
