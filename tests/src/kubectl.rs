@@ -10,6 +10,29 @@ use std::process::{Child, Command, Output, Stdio};
 /// How long a condition may take; only something broken needs it.
 const PATIENCE_SECONDS: u64 = 60;
 
+/// Fails the test unless `text` has all the parts.
+pub fn contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
+
+/// Two tests: `run`, a function of a name, goes with an old kubectl, and with a new one.
+#[macro_export]
+macro_rules! by_both_kubectls {
+    ($run:path) => {
+        #[test]
+        fn old_kubectl() {
+            $run("kubectl-old");
+        }
+
+        #[test]
+        fn new_kubectl() {
+            $run("kubectl-new");
+        }
+    };
+}
+
 /// A kubectl binary pointed at a cluster.
 #[derive(Clone, Debug)]
 pub struct Kubectl {

@@ -1,7 +1,8 @@
 //! Custom resources with an old and a new kubectl, and the definitions of an operator that others wrote.
 
+use peapod_tests::by_both_kubectls;
 use peapod_tests::cluster::Cluster;
-use peapod_tests::kubectl::Kubectl;
+use peapod_tests::kubectl::{Kubectl, contains};
 use peapod_tests::{tool, wait};
 
 const DEFINITION: &str = r#"
@@ -60,41 +61,29 @@ metadata: {name: nightly}
 spec: {schedule: daily, targets: [{name: a, primary: true}]}
 ";
 
-#[test]
-fn old_kubectl() {
-    transcript("kubectl-old");
-}
-
-#[test]
-fn new_kubectl() {
-    transcript("kubectl-new");
-}
+by_both_kubectls!(transcript);
 
 fn transcript(name: &str) {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl_named(name);
     println!("{}", kubectl.run("version").ok());
-    contains(&kubectl.stdin("apply -f -", DEFINITION).ok(), "backups.example.com created");
+    contains(&kubectl.stdin("apply -f -", DEFINITION).ok(), &["backups.example.com created"]);
     contains(
         &kubectl.run("wait crd/backups.example.com --for=condition=Established --timeout=10s").ok(),
-        "condition met",
+        &["condition met"],
     );
-    contains(&kubectl.run("get crd backups.example.com").ok(), "CREATED AT");
+    contains(&kubectl.run("get crd backups.example.com").ok(), &["CREATED AT"]);
     looking(&kubectl);
     refusing(&kubectl);
     changing(&kubectl);
-    contains(&kubectl.run("delete crd backups.example.com").ok(), "deleted");
+    contains(&kubectl.run("delete crd backups.example.com").ok(), &["deleted"]);
     kubectl.run("get backups").fails_with("could not find the requested resource");
 }
 
-fn contains(text: &str, part: &str) {
-    assert!(text.contains(part), "{part:?} is not in:\n{text}");
-}
-
 fn looking(kubectl: &Kubectl) {
-    contains(&kubectl.stdin("apply -f -", BACKUP).ok(), "backup.example.com/nightly created");
-    contains(&kubectl.stdin("apply -f -", BACKUP).ok(), "unchanged");
-    contains(&kubectl.run("api-resources --api-group=example.com").ok(), "bk");
+    contains(&kubectl.stdin("apply -f -", BACKUP).ok(), &["backup.example.com/nightly created"]);
+    contains(&kubectl.stdin("apply -f -", BACKUP).ok(), &["unchanged"]);
+    contains(&kubectl.run("api-resources --api-group=example.com").ok(), &["bk"]);
     let table = kubectl.run("get bk -o wide").ok();
     let words: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
@@ -102,12 +91,12 @@ fn looking(kubectl: &Kubectl) {
         [vec!["NAME", "SCHEDULE", "COPIES", "TARGET"], vec!["nightly", "daily", "1", "a"]],
         "{table}"
     );
-    contains(&kubectl.run("get all").ok(), "backup.example.com/nightly");
-    contains(&kubectl.run("get backups --field-selector spec.schedule=daily -o name").ok(), "nightly");
+    contains(&kubectl.run("get all").ok(), &["backup.example.com/nightly"]);
+    contains(&kubectl.run("get backups --field-selector spec.schedule=daily -o name").ok(), &["nightly"]);
     assert_eq!(kubectl.run("get backups --field-selector spec.schedule=weekly -o name").ok(), "");
-    contains(&kubectl.run("explain backup.spec.schedule").ok(), "How often.");
-    contains(&kubectl.run("explain backup --recursive").ok(), "targets");
-    contains(&kubectl.run("describe backup nightly").ok(), "Schedule:  daily");
+    contains(&kubectl.run("explain backup.spec.schedule").ok(), &["How often."]);
+    contains(&kubectl.run("explain backup --recursive").ok(), &["targets"]);
+    contains(&kubectl.run("describe backup nightly").ok(), &["Schedule:  daily"]);
 }
 
 fn refusing(kubectl: &Kubectl) {
@@ -132,25 +121,25 @@ fn refusing(kubectl: &Kubectl) {
 
 fn changing(kubectl: &Kubectl) {
     let merge = r#"{"spec":{"copies":2}}"#;
-    contains(&kubectl.args(&["patch", "backup", "nightly", "--type=merge", "-p", merge]).ok(), "patched");
+    contains(&kubectl.args(&["patch", "backup", "nightly", "--type=merge", "-p", merge]).ok(), &["patched"]);
     kubectl.args(&["patch", "backup", "nightly", "-p", merge]).fails_with("unknown format");
     let apply = |manager: &str, target: &str| {
         let config =
             BACKUP.replace("name: nightly", "name: shared").replace("name: a, primary: true", target);
         kubectl.stdin(&format!("apply --server-side --field-manager={manager} -f -"), &config)
     };
-    contains(&apply("one", "name: a, primary: true").ok(), "serverside-applied");
-    contains(&apply("two", "name: b").ok(), "serverside-applied");
+    contains(&apply("one", "name: a, primary: true").ok(), &["serverside-applied"]);
+    contains(&apply("two", "name: b").ok(), &["serverside-applied"]);
     assert_eq!(kubectl.path("backup shared", "{.spec.targets[*].name}").split(' ').count(), 2);
     apply("two", "name: a, primary: false")
         .fails_with("conflict with \"one\": .spec.targets[name=\"a\"].primary");
-    contains(&kubectl.run("scale backup/nightly --replicas=3").ok(), "scaled");
+    contains(&kubectl.run("scale backup/nightly --replicas=3").ok(), &["scaled"]);
     assert_eq!(kubectl.path("backup nightly", "{.spec.copies}"), "3");
     let status = r#"{"status":{"phase":"Done"}}"#;
     kubectl.args(&["patch", "backup", "nightly", "--subresource=status", "--type=merge", "-p", status]).ok();
     contains(
         &kubectl.run("wait backup/nightly --for=jsonpath={.status.phase}=Done --timeout=10s").ok(),
-        "condition met",
+        &["condition met"],
     );
     assert_eq!(kubectl.path("backup nightly", "{.metadata.generation}"), "3");
 }
@@ -166,16 +155,16 @@ fn the_definitions_of_an_operator_are_taken_as_they_are() {
     // As Helm does it: the larger ones do not fit into the annotation of a client-side apply.
     contains(
         &kubectl.args(&["create", "-f", directory.to_str().unwrap()]).ok(),
-        "daskclusters.kubernetes.dask.org created",
+        &["daskclusters.kubernetes.dask.org created"],
     );
     kubectl.run("wait crd --all --for=condition=Established --timeout=20s").ok();
     let cluster_yaml = tool("dask/simplecluster.yaml");
     contains(
         &kubectl.args(&["apply", "-f", cluster_yaml.to_str().unwrap()]).ok(),
-        "daskcluster.kubernetes.dask.org/simple created",
+        &["daskcluster.kubernetes.dask.org/simple created"],
     );
     assert_eq!(kubectl.path("daskcluster simple", "{.spec.worker.spec.containers[0].name}"), "worker");
-    contains(&kubectl.run("explain daskcluster.spec.worker.spec.containers.readinessProbe").ok(), "FIELD");
+    contains(&kubectl.run("explain daskcluster.spec.worker.spec.containers.readinessProbe").ok(), &["FIELD"]);
     let bad = std::fs::read_to_string(&cluster_yaml).unwrap().replace("replicas: 2", "replicas: many");
     kubectl.stdin("apply -f -", &bad).fails_with("spec.worker.replicas in body must be of type integer");
     kubectl.args(&["delete", "-f", directory.to_str().unwrap()]).ok();

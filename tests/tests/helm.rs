@@ -1,14 +1,8 @@
 //! A chart from install to uninstall by the real Helm: a hook, a kind of its own, upgrades, a rollback.
 
 use peapod_tests::cluster::Cluster;
-use peapod_tests::kubectl::Kubectl;
+use peapod_tests::kubectl::{Kubectl, contains};
 use peapod_tests::{file, http, wait};
-
-fn contains(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in:\n{text}");
-    }
-}
 
 /// What the objects of the release say.
 fn state(kubectl: &Kubectl) -> String {

@@ -1,19 +1,12 @@
 //! Who may do what, as kubectl asks, grants and shows it: an old one and a new one.
 #![allow(clippy::unwrap_used)] // helpers of tests: what is missing fails the test
 
+use peapod_tests::by_both_kubectls;
 use peapod_tests::cluster::Cluster;
-use peapod_tests::kubectl::Kubectl;
+use peapod_tests::kubectl::{Kubectl, contains};
 use peapod_tests::wait;
 
-#[test]
-fn old_kubectl() {
-    transcript("kubectl-old");
-}
-
-#[test]
-fn new_kubectl() {
-    transcript("kubectl-new");
-}
+by_both_kubectls!(transcript);
 
 fn transcript(name: &str) {
     let cluster = Cluster::start(&[]);
@@ -24,12 +17,6 @@ fn transcript(name: &str) {
     granting(&kubectl);
     reconciling(&kubectl);
     acting(&cluster, &kubectl);
-}
-
-fn contains(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in:\n{text}");
-    }
 }
 
 /// `auth can-i` of `line` says `expected` and ends as that.

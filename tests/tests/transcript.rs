@@ -2,21 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use peapod_tests::by_both_kubectls;
 use peapod_tests::cluster::Cluster;
-use peapod_tests::kubectl::Kubectl;
+use peapod_tests::kubectl::{Kubectl, contains};
 use peapod_tests::{file, wait};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-#[test]
-fn old_kubectl() {
-    transcript("kubectl-old");
-}
-
-#[test]
-fn new_kubectl() {
-    transcript("kubectl-new");
-}
+by_both_kubectls!(transcript);
 
 fn transcript(name: &str) {
     let cluster = Cluster::start(&[]);
@@ -34,12 +27,6 @@ fn transcript(name: &str) {
     logs(&kubectl);
     watching(&kubectl);
     deleting(&kubectl);
-}
-
-fn contains(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in:\n{text}");
-    }
 }
 
 fn discovery(kubectl: &Kubectl) {

@@ -3,18 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use peapod_tests::by_both_kubectls;
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
 
-#[test]
-fn old_kubectl() {
-    go_through("kubectl-old");
-}
-
-#[test]
-fn new_kubectl() {
-    go_through("kubectl-new");
-}
+by_both_kubectls!(go_through);
 
 fn go_through(kubectl: &str) {
     let cluster = Cluster::start(&[]);

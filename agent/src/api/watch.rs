@@ -60,10 +60,11 @@ where
     T: DeserializeOwned + Send + 'static,
 {
     let (api, retry, phase, has_begun) = (api.clone(), Retry::api(), Phase::List, false);
-    let state = Watch { api, path, selector, retry, phase, kept, has_begun };
+    let source = Source { api, path, selector };
+    let state = Watch { source, retry, phase, kept, has_begun };
     let seen = futures_util::stream::unfold(state, |mut state| async move {
         let seen = state.next().await;
-        Some((seen.typed(&state.path), state))
+        Some((seen.typed(&state.source.path), state))
     });
     seen.filter_map(std::future::ready)
 }
@@ -83,6 +84,8 @@ struct ListMeta {
     token: Option<String>,
 }
 
+/// Objects, and the revision at which they are all that there is.
+type Listed = (Vec<Value>, String);
 type Events = std::pin::Pin<Box<dyn Stream<Item = kube::Result<WatchEvent<Value>>> + Send>>;
 
 enum Phase {
@@ -91,10 +94,15 @@ enum Phase {
     Stream(String, Events),
 }
 
-struct Watch {
+/// Where a list and a watch are asked for.
+struct Source {
     api: Api,
     path: String,
     selector: String,
+}
+
+struct Watch {
+    source: Source,
     retry: Retry,
     phase: Phase,
     kept: Option<Collection>,
@@ -112,11 +120,11 @@ impl Watch {
     async fn hear(&mut self) -> Seen<Value> {
         loop {
             match std::mem::replace(&mut self.phase, Phase::List) {
-                Phase::List => match self.first_or_next_list().await {
+                Phase::List => match self.begin().await {
                     Ok(seen) => return seen,
                     Err(error) => self.wait(&error).await,
                 },
-                Phase::Resume(revision) => match self.open(&revision).await {
+                Phase::Resume(revision) => match self.source.open(&revision).await {
                     Ok(events) => self.phase = Phase::Stream(revision, events),
                     Err(error) if error.code == 410 => self.phase = Phase::List,
                     Err(error) => {
@@ -133,27 +141,15 @@ impl Watch {
         }
     }
 
-    /// What there is; at first, if the server does not say soon, what there was.
-    async fn first_or_next_list(&mut self) -> Result<Seen<Value>, ApiError> {
-        let recalled = match &self.kept {
-            Some(kept) if !self.has_begun => kept.recall().await,
-            _ => None,
-        };
-        let listed = match recalled {
-            None => self.list().await,
-            Some(objects) => match tokio::time::timeout(RECALL_AFTER, self.list()).await {
-                Ok(Ok(listed)) => Ok(listed),
-                Ok(Err(error)) if (400..500).contains(&error.code) => Err(error),
-                _ => {
-                    tracing::info!(
-                        path = self.path,
-                        "the server does not answer: beginning with what was there before"
-                    );
-                    return Ok(Seen::Recalled(objects));
-                }
+    async fn begin(&mut self) -> Result<Seen<Value>, ApiError> {
+        let (objects, revision) = match self.kept.as_ref().filter(|_| !self.has_begun) {
+            None => self.source.list().await?,
+            Some(kept) => match self.source.list_or_recall(kept).await? {
+                Ok(listed) => listed,
+                Err(recalled) => return Ok(Seen::Recalled(recalled)),
             },
         };
-        let (objects, revision) = listed?;
+        self.retry.reset();
         self.phase = Phase::Resume(revision);
         Ok(self.keep(Seen::Listed(objects)))
     }
@@ -167,43 +163,8 @@ impl Watch {
 
     async fn wait(&mut self, error: &ApiError) {
         let delay = self.retry.delay();
-        tracing::debug!(path = self.path, %error, ?delay, "watch failed, will try again");
+        tracing::debug!(path = self.source.path, %error, ?delay, "watch failed, will try again");
         tokio::time::sleep(delay).await;
-    }
-
-    fn url(&self, query: &str) -> String {
-        let and = if self.selector.is_empty() { "" } else { "&" };
-        format!("{}?{}{and}{query}", self.path, self.selector)
-    }
-
-    async fn list(&mut self) -> Result<(Vec<Value>, String), ApiError> {
-        let mut items = Vec::new();
-        let mut query = format!("limit={LIST_PAGE}");
-        loop {
-            let url = self.url(&query);
-            let page: List = self.api.send(Method::GET, &url, None).await?;
-            items.extend(page.items);
-            match page.metadata.token.filter(|token| !token.is_empty()) {
-                Some(token) => query = format!("limit={LIST_PAGE}&continue={}", escape(&token)),
-                None => {
-                    self.retry.reset();
-                    return Ok((items, page.metadata.resource_version));
-                }
-            }
-        }
-    }
-
-    async fn open(&mut self, revision: &str) -> Result<Events, ApiError> {
-        let query = format!(
-            "watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_TIMEOUT_SECONDS}&resourceVersion={revision}"
-        );
-        let request = Request::builder().uri(self.url(&query)).body(Vec::new());
-        let request = request.map_err(|error| ApiError { code: 0, message: error.to_string() })?;
-        let opened = self.api.client.request_events::<Value>(request);
-        match tokio::time::timeout(REQUEST_TIMEOUT, opened).await {
-            Ok(events) => Ok(Box::pin(events?)),
-            Err(_) => Err(ApiError { code: 0, message: "the watch was not answered".into() }),
-        }
     }
 
     /// The next event; `None` when the phase has changed.
@@ -238,6 +199,61 @@ impl Watch {
             self.phase = Phase::Stream(revision, events);
             let seen = if deleted { Seen::Deleted(object) } else { Seen::Applied(object) };
             return Some(self.keep(seen));
+        }
+    }
+}
+
+impl Source {
+    /// What there is; what there was, as `Err`, if it is known and the server does not say soon.
+    async fn list_or_recall(&self, kept: &Collection) -> Result<Result<Listed, Vec<Value>>, ApiError> {
+        let mut listing = std::pin::pin!(self.list());
+        let heard = tokio::time::timeout(RECALL_AFTER, listing.as_mut()).await.ok();
+        let answered = match &heard {
+            Some(Err(error)) => (400..500).contains(&error.code),
+            heard => heard.is_some(),
+        };
+        if !answered && let Some(recalled) = kept.recall().await {
+            tracing::info!(
+                path = self.path,
+                "the server does not answer: beginning with what was there before"
+            );
+            return Ok(Err(recalled));
+        }
+        match heard {
+            Some(heard) => heard.map(Ok),
+            None => listing.await.map(Ok),
+        }
+    }
+
+    fn url(&self, query: &str) -> String {
+        let and = if self.selector.is_empty() { "" } else { "&" };
+        format!("{}?{}{and}{query}", self.path, self.selector)
+    }
+
+    async fn list(&self) -> Result<Listed, ApiError> {
+        let mut items = Vec::new();
+        let mut query = format!("limit={LIST_PAGE}");
+        loop {
+            let url = self.url(&query);
+            let page: List = self.api.send(Method::GET, &url, None).await?;
+            items.extend(page.items);
+            match page.metadata.token.filter(|token| !token.is_empty()) {
+                Some(token) => query = format!("limit={LIST_PAGE}&continue={}", escape(&token)),
+                None => return Ok((items, page.metadata.resource_version)),
+            }
+        }
+    }
+
+    async fn open(&mut self, revision: &str) -> Result<Events, ApiError> {
+        let query = format!(
+            "watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_TIMEOUT_SECONDS}&resourceVersion={revision}"
+        );
+        let request = Request::builder().uri(self.url(&query)).body(Vec::new());
+        let request = request.map_err(|error| ApiError { code: 0, message: error.to_string() })?;
+        let opened = self.api.client.request_events::<Value>(request);
+        match tokio::time::timeout(REQUEST_TIMEOUT, opened).await {
+            Ok(events) => Ok(Box::pin(events?)),
+            Err(_) => Err(ApiError { code: 0, message: "the watch was not answered".into() }),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod convert;
 pub mod cron;
 pub mod custom;
 pub mod disruption;
+pub mod duration;
 pub mod name;
 pub mod patch;
 pub mod pod_fields;

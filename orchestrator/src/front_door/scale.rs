@@ -2,11 +2,11 @@
 
 use super::decode;
 use super::request::{Body, FieldValidation, PatchType, Shown, Target, WriteOptions, Written};
-use super::write::Made;
+use super::write::{self, Made};
 use super::{FrontDoor, existing};
 use peapod_api::{Error, FieldError, Object, Subresource};
 use peapod_core::auth::User;
-use peapod_core::patch::{self, Operation};
+use peapod_core::patch;
 use peapod_core::schema::decode::Decoded;
 use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::scale::{nested, replicas_path, scale_of};
@@ -52,11 +52,7 @@ impl FrontDoor {
             if let Some(metadata) = old["metadata"].as_object_mut() {
                 metadata.remove("resourceVersion");
             }
-            let new = match patch_type {
-                PatchType::Json => patch::json::apply(&old, &patch)?,
-                PatchType::Strategic => patch::strategic::apply(ty, &old, &patch)?,
-                PatchType::Merge | PatchType::Apply => patch::merge::apply(&old, &patch)?,
-            };
+            let new = write::merged(ty, patch_type, &old, &patch)?;
             let validation: FieldValidation = options.field_validation;
             let (scale, warnings) = decode::other(API_VERSION, "Scale", Decoded::from(new), validation)?;
             scaled(&target, object, &scale, warnings)
@@ -75,28 +71,16 @@ impl FrontDoor {
         let decoded = decode::applied_body(&body, &options)?;
         let (scale, warnings) = decode::other(API_VERSION, "Scale", decoded, options.field_validation)?;
         let replicas = replicas_of(&target, &scale)?;
-        let (kind, api_version) = (&target.kind, target.kind.api_version());
-        let ty = kind.ty()?;
+        let kind = &target.kind;
         let mut config = nested(&replicas_path(kind), replicas);
-        config["apiVersion"] = api_version.as_str().into();
+        config["apiVersion"] = kind.api_version().into();
         config["kind"] = (*kind.kind).into();
         config["metadata"] = json!({"name": target.name});
         if let Some(version) = scale["metadata"]["resourceVersion"].as_str() {
             config["metadata"]["resourceVersion"] = version.into();
         }
         let now = self.moment(&self.cache().snapshot()).stamp.now;
-        let operation = Operation {
-            manager: &options.field_manager,
-            api_version: &api_version,
-            subresource: target.part(),
-            now,
-        };
-        let change = |object: &Object| {
-            let mut object =
-                patch::apply::apply(ty, Some(&object.value()), &config, &operation, options.force)?;
-            kind.complete(&mut object)?;
-            Ok(Made { object, warnings: warnings.clone(), recorded: true })
-        };
+        let change = |before: &Object| write::applied(&target, before, &config, &options, now, &warnings);
         self.set_scale(user, &target, &options, change).await
     }
 

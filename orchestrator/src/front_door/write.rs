@@ -2,16 +2,18 @@
 
 use super::commit::Failure;
 use super::decode;
-use super::prepare::{self, Moment};
+use super::prepare;
 use super::request::{
     Body, CUSTOM_BODIES, CUSTOM_PATCHES, FieldValidation, MediaType, PatchType, Shown, Target, WriteOptions,
     Written, unsupported,
 };
 use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
+use jiff::Timestamp;
 use peapod_api::error::Reason;
 use peapod_api::{Error, FieldError, Object, Subresource};
 use peapod_core::auth::{self, User};
 use peapod_core::patch::{self, Operation};
+use peapod_core::schema::Type;
 use peapod_core::schema::decode::Decoded;
 use peapod_core::served::Served;
 use peapod_core::strategy::Endpoint;
@@ -73,7 +75,7 @@ impl FrontDoor {
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
             let moment = self.moment(&snapshot);
-            let operation = operation(options, &api_version, "", &moment);
+            let operation = operation(options, &api_version, "", moment.stamp.now);
             let step = match prepare::create(&moment, kind, object.clone(), Some(&operation)) {
                 Err(error) if !named && error.reason() == Reason::AlreadyExists => continue,
                 other => other?,
@@ -159,21 +161,12 @@ impl FrontDoor {
         options: WriteOptions,
     ) -> Result<Written, Error> {
         let decoded = decode::applied_body(&body, &options)?;
-        let api_version = target.kind.api_version();
         let (config, warnings) = decode::applied(target, decoded, options.field_validation)?;
-        let ty = target.kind.ty()?;
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
             if snapshot.get(&target.key()).is_some() {
-                let change = |before: &Object| {
-                    let moment = self.moment(&snapshot);
-                    let operation = operation(&options, &api_version, target.part(), &moment);
-                    let live = before.value();
-                    let mut object =
-                        patch::apply::apply(ty, Some(&live), &config, &operation, options.force)?;
-                    target.kind.complete(&mut object)?;
-                    Ok(Made { object, warnings: warnings.clone(), recorded: true })
-                };
+                let now = self.moment(&snapshot).stamp.now;
+                let change = |before: &Object| applied(target, before, &config, &options, now, &warnings);
                 return self.change(user, target, endpoint, &options, change).await;
             }
             if endpoint == Endpoint::Status {
@@ -200,7 +193,7 @@ impl FrontDoor {
         let ty = target.kind.ty()?;
         let snapshot = self.cache().snapshot();
         let moment = self.moment(&snapshot);
-        let operation = operation(options, &api_version, "", &moment);
+        let operation = operation(options, &api_version, "", moment.stamp.now);
         if config["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
             return Err(Error::not_found(&target.kind.resource(), &target.name));
         }
@@ -229,8 +222,8 @@ impl FrontDoor {
         }
     }
 
-    /// Changes the target by `change`, which makes the new object from the one that is there. Where the new object names no resourceVersion of its own, the change is made
-    /// again on the fresh object if another write came first.
+    /// Changes the target by `change`, which makes the new object from the one that is there. Where the new object names
+    /// no resourceVersion of its own, the change is made again on the fresh object if another write came first.
     pub(super) async fn change(
         &self,
         user: &User,
@@ -247,7 +240,7 @@ impl FrontDoor {
             let moment = self.moment(&snapshot);
             let mut made = change(&before)?;
             self.mutate(&snapshot, user, target, &mut made.object, Some(&before), options.dry_run)?;
-            let operation = operation(options, &api_version, target.part(), &moment);
+            let operation = operation(options, &api_version, target.part(), moment.stamp.now);
             let operation = (!made.recorded).then_some(&operation);
             let step = prepare::update(&moment, &target.kind, endpoint, &before, made.object, operation)?;
             let part = target.subresource;
@@ -296,14 +289,40 @@ fn only(objects: Vec<Option<Arc<Object>>>) -> Result<Shown, Error> {
     object.map(Shown::Object).ok_or_else(|| Error::internal("the store lost a committed object"))
 }
 
-pub(super) fn operation<'a>(
+fn operation<'a>(
     options: &'a WriteOptions,
     api_version: &'a str,
     subresource: &'a str,
-    moment: &Moment<'_>,
+    now: Timestamp,
 ) -> Operation<'a> {
     let manager = if options.field_manager.is_empty() { "unknown" } else { options.field_manager.as_str() };
-    Operation { manager, api_version, subresource, now: moment.stamp.now }
+    Operation { manager, api_version, subresource, now }
+}
+
+/// `old` with a patch that knows nothing of owners.
+pub(super) fn merged(ty: &Type, patch_type: PatchType, old: &Value, patch: &Value) -> Result<Value, Error> {
+    match patch_type {
+        PatchType::Json => patch::json::apply(old, patch),
+        PatchType::Merge | PatchType::Apply => patch::merge::apply(old, patch),
+        PatchType::Strategic => patch::strategic::apply(ty, old, patch),
+    }
+}
+
+/// `before` with what a manager applies.
+pub(super) fn applied(
+    target: &Target,
+    before: &Object,
+    config: &Value,
+    options: &WriteOptions,
+    now: Timestamp,
+    warnings: &[String],
+) -> Result<Made, Error> {
+    let api_version = target.kind.api_version();
+    let operation = operation(options, &api_version, target.part(), now);
+    let mut object =
+        patch::apply::apply(target.kind.ty()?, Some(&before.value()), config, &operation, options.force)?;
+    target.kind.complete(&mut object)?;
+    Ok(Made { object, warnings: warnings.to_vec(), recorded: true })
 }
 
 /// `before` with a patch applied, decoded and complete, and the warnings.
@@ -314,13 +333,8 @@ fn patched(
     patch: &Value,
     validation: FieldValidation,
 ) -> Result<Made, Error> {
-    let ty = target.kind.ty()?;
     let old = before.value();
-    let mut new = match patch_type {
-        PatchType::Json => patch::json::apply(&old, patch)?,
-        PatchType::Merge | PatchType::Apply => patch::merge::apply(&old, patch)?,
-        PatchType::Strategic => patch::strategic::apply(ty, &old, patch)?,
-    };
+    let mut new = merged(target.kind.ty()?, patch_type, &old, patch)?;
     // A patch that names no resourceVersion is meant for whatever is there.
     let names_version = patch_type != PatchType::Json
         && patch.pointer("/metadata/resourceVersion").is_some_and(|version| !version.is_null());

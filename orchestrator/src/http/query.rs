@@ -3,6 +3,7 @@
 use peapod_api::error::{Cause, Reason};
 use peapod_api::selector::{FieldSelector, LabelSelector};
 use peapod_api::{Error, FieldError, Kind, kinds};
+use peapod_core::duration;
 use serde_json::json;
 use std::time::Duration;
 
@@ -44,12 +45,12 @@ impl Query {
     /// `timeout`, as Go writes durations: how long the client will wait. Errors: 400.
     pub(crate) fn timeout(&self) -> Result<Option<Duration>, Error> {
         let Some(text) = self.get("timeout").filter(|text| !text.is_empty()) else { return Ok(None) };
-        let parsed = duration(text).ok_or_else(|| {
+        let nanos = duration::parse(text).and_then(|nanos| u64::try_from(nanos).ok()).ok_or_else(|| {
             Error::bad_request(format!(
                 "invalid timeout specified in the request URL: time: invalid duration {text:?}"
             ))
         })?;
-        Ok(Some(parsed).filter(|timeout| !timeout.is_zero()))
+        Ok(Some(Duration::from_nanos(nanos)).filter(|timeout| !timeout.is_zero()))
     }
 
     /// A whole number. Errors: 400 for what is none.
@@ -239,32 +240,6 @@ fn forbidden(field: &str, detail: &str) -> Error {
 fn unsupported_match(value: &str, supported: &[&str]) -> Error {
     let error = FieldError::not_supported("resourceVersionMatch", &json!(value), supported);
     Error::invalid("meta.k8s.io", "ListOptions", "", &[error])
-}
-
-/// A duration as Go writes it: `300ms`, `1m30s`, `1.5h`.
-fn duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let (mut rest, mut seconds) = (text, 0.0);
-    while !rest.is_empty() {
-        let number_ends = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..number_ends].parse().ok()?;
-        rest = &rest[number_ends..];
-        let unit_ends = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        seconds += number
-            * match &rest[..unit_ends] {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" => 1.0,
-                "ms" => 1e-3,
-                "us" | "µs" => 1e-6,
-                "ns" => 1e-9,
-                _ => return None,
-            };
-        rest = &rest[unit_ends..];
-    }
-    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
 }
 
 /// 504: the client knows a revision that this server has not reached.

@@ -119,6 +119,19 @@ fn add(a: &Val, b: &Val, budget: &mut Budget) -> Found {
     }
 }
 
+/// Whole numbers of either kind; none where the result does not fit.
+macro_rules! checked {
+    ($name:expr, $a:expr, $b:expr) => {
+        match $name {
+            "_+_" => $a.checked_add(*$b),
+            "_-_" => $a.checked_sub(*$b),
+            "_*_" => $a.checked_mul(*$b),
+            "_/_" => $a.checked_div(*$b),
+            _ => $a.checked_rem(*$b),
+        }
+    };
+}
+
 fn arithmetic(name: &str, a: &Val, b: &Val) -> Found {
     match (a, b) {
         (Val::Int(_), Val::Int(0)) | (Val::Uint(_), Val::Uint(0)) if name == "_/_" => {
@@ -127,26 +140,8 @@ fn arithmetic(name: &str, a: &Val, b: &Val) -> Found {
         (Val::Int(_), Val::Int(0)) | (Val::Uint(_), Val::Uint(0)) if name == "_%_" => {
             Err(Fault::new("modulus by zero"))
         }
-        (Val::Int(a), Val::Int(b)) => {
-            let found = match name {
-                "_+_" => a.checked_add(*b),
-                "_-_" => a.checked_sub(*b),
-                "_*_" => a.checked_mul(*b),
-                "_/_" => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            found.map(Val::Int).ok_or_else(overflow)
-        }
-        (Val::Uint(a), Val::Uint(b)) => {
-            let found = match name {
-                "_+_" => a.checked_add(*b),
-                "_-_" => a.checked_sub(*b),
-                "_*_" => a.checked_mul(*b),
-                "_/_" => a.checked_div(*b),
-                _ => a.checked_rem(*b),
-            };
-            found.map(Val::Uint).ok_or_else(overflow)
-        }
+        (Val::Int(a), Val::Int(b)) => checked!(name, a, b).map(Val::Int).ok_or_else(overflow),
+        (Val::Uint(a), Val::Uint(b)) => checked!(name, a, b).map(Val::Uint).ok_or_else(overflow),
         (Val::Double(a), Val::Double(b)) if name != "_%_" => Ok(Val::Double(match name {
             "_+_" => a + b,
             "_-_" => a - b,

@@ -3,7 +3,7 @@
 use super::functions::Call;
 use super::value::Val;
 use super::{Budget, Fault, Found};
-use crate::custom::duration_nanos;
+use crate::duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -18,7 +18,7 @@ pub(super) fn duration_text(nanos: i64) -> String {
 
 pub(super) fn call(call: Call<'_>, _: &mut Budget) -> Option<Found> {
     Some(match (call.name, call.arguments) {
-        ("duration", [Val::String(text)]) => duration_nanos(text)
+        ("duration", [Val::String(text)]) => duration::parse(text)
             .map(Val::Duration)
             .ok_or_else(|| Fault::new(format!("invalid duration {text:?}"))),
         ("duration", [value @ Val::Duration(_)]) | ("timestamp", [value @ Val::Timestamp(_)]) => {

@@ -1,5 +1,6 @@
 //! The formats of texts that Kubernetes checks.
 
+use crate::duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use peapod_api::meta::parse_time;
@@ -38,7 +39,7 @@ pub(super) fn is(format: &str, text: &str) -> bool {
         "cidr" => is_cidr(text),
         "date" => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
         "date-time" | "datetime" => parse_time(text).is_some(),
-        "duration" => is_duration(text),
+        "duration" => duration::parse(text).is_some(),
         "email" => text.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && is_hostname(host)),
         "hexcolor" => {
             let digits = text.strip_prefix('#').unwrap_or(text);
@@ -65,45 +66,6 @@ fn is_cidr(text: &str) -> bool {
     let Ok(address) = address.parse::<IpAddr>() else { return false };
     let max = if address.is_ipv4() { 32 } else { 128 };
     length.bytes().all(|byte| byte.is_ascii_digit()) && length.parse::<u8>().is_ok_and(|length| length <= max)
-}
-
-/// Go's notation: `1h30m`, `-1.5s`.
-pub(super) fn is_duration(text: &str) -> bool {
-    go_duration_nanos(text).is_some()
-}
-
-/// The nanoseconds of a duration in Go's notation.
-pub(super) fn go_duration_nanos(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut nanos = 0.0;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        let unit_end =
-            rest[end..].find(|c: char| c.is_ascii_digit() || c == '.').map_or(rest.len(), |at| end + at);
-        let unit = match &rest[end..unit_end] {
-            "ns" => 1.0,
-            "us" | "µs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 60e9,
-            "h" => 3600e9,
-            _ => return None,
-        };
-        nanos += number * unit;
-        rest = &rest[unit_end..];
-    }
-    let nanos = if negative { -nanos } else { nanos };
-    (nanos.abs() < i64::MAX as f64).then_some(nanos as i64)
 }
 
 fn is_hostname(text: &str) -> bool {
@@ -164,6 +126,5 @@ mod tests {
             assert!(is(format, good) && !is(format, bad), "{format}");
         }
         assert!(is("anything", "goes"));
-        assert_eq!(go_duration_nanos("-1m1.5s"), Some(-61_500_000_000));
     }
 }

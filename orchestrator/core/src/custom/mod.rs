@@ -161,11 +161,6 @@ pub fn admit_create(snapshot: &Snapshot, kind: &Kind) -> Result<(), Error> {
     }
 }
 
-/// The nanoseconds of a duration in Go's notation.
-pub(crate) fn duration_nanos(text: &str) -> Option<i64> {
-    format::go_duration_nanos(text)
-}
-
 /// Whether texts of `format` are checked.
 pub(crate) fn knows_format(format: &str) -> bool {
     format::KNOWN.contains(&format)

@@ -1,8 +1,8 @@
 //! `x-kubernetes-validations`: rules of a schema over its values, old and new.
 
-use super::format;
 use super::schema::{Rule, Schema};
 use crate::cel::{Budget, CALL_LIMIT, Fault, Key, OBJECT_LIMIT, Val, escaped};
+use crate::duration;
 use crate::validation::{Errors, child, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -188,7 +188,7 @@ fn text_val(schema: &Schema, text: &str) -> Val {
     let typed = match schema.limits.format.as_str() {
         "date-time" | "datetime" => meta::parse_time(text).map(Val::Timestamp),
         "date" => format!("{text}T00:00:00Z").parse().ok().map(Val::Timestamp),
-        "duration" => format::go_duration_nanos(text).map(Val::Duration),
+        "duration" => duration::parse(text).map(Val::Duration),
         "byte" => STANDARD.decode(text).ok().map(|bytes| Val::Bytes(bytes.into())),
         _ => None,
     };

@@ -1,18 +1,13 @@
 //! DaemonSets.
 
-use super::{Findings, PLAIN, Strategy, pod, workload};
+use super::workload::{self, WORKLOAD};
+use super::{Findings, Strategy, pod};
 use crate::validation::{Errors, pod_spec, share};
 use peapod_api::FieldError;
 use serde_json::Value;
 
-pub(super) static STRATEGY: Strategy = Strategy {
-    counts_generations: true,
-    prepare_create: workload::prepare,
-    prepare_update: |new, _| workload::prepare(new),
-    validate,
-    validate_update: pod::immutable_selector,
-    ..PLAIN
-};
+pub(super) static STRATEGY: Strategy =
+    Strategy { validate, validate_update: pod::immutable_selector, ..WORKLOAD };
 
 fn validate(set: &Value, findings: &mut Findings) {
     workload::counts(set, findings);

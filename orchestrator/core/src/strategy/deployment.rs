@@ -1,18 +1,13 @@
 //! Deployments: how they roll.
 
-use super::{Findings, PLAIN, Strategy, pod, workload};
+use super::workload::{self, WORKLOAD};
+use super::{Findings, Strategy, pod};
 use crate::validation::{Errors, not_negative, share};
 use peapod_api::FieldError;
 use serde_json::Value;
 
-pub(super) static STRATEGY: Strategy = Strategy {
-    counts_generations: true,
-    prepare_create: workload::prepare,
-    prepare_update: |new, _| workload::prepare(new),
-    validate,
-    validate_update: pod::immutable_selector,
-    ..PLAIN
-};
+pub(super) static STRATEGY: Strategy =
+    Strategy { validate, validate_update: pod::immutable_selector, ..WORKLOAD };
 
 fn validate(deployment: &Value, findings: &mut Findings) {
     workload::validate(deployment, findings);

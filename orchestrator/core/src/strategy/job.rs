@@ -2,7 +2,8 @@
 
 mod failure_policy;
 
-use super::{Findings, PLAIN, Strategy, workload};
+use super::workload::{self, WORKLOAD};
+use super::{Findings, Strategy};
 use crate::pod_fields;
 use crate::validation::{Errors, child, immutable, invalid, names, not_negative, pod_spec, selector, text};
 use peapod_api::FieldError;
@@ -10,14 +11,7 @@ use peapod_api::object::labels;
 use peapod_api::selector::LabelSelector;
 use serde_json::{Value, json};
 
-pub(super) static STRATEGY: Strategy = Strategy {
-    counts_generations: true,
-    prepare_create,
-    prepare_update: |new, _| workload::prepare(new),
-    validate,
-    validate_update,
-    ..PLAIN
-};
+pub(super) static STRATEGY: Strategy = Strategy { prepare_create, validate, validate_update, ..WORKLOAD };
 
 const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL: &str = "batch.kubernetes.io/job-name";

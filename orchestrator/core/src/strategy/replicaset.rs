@@ -1,28 +1,17 @@
 //! ReplicaSets, and ReplicationControllers, their older kin.
 
-use super::{Findings, PLAIN, Strategy, pod, workload};
+use super::workload::{self, WORKLOAD};
+use super::{Findings, Strategy, pod};
 use crate::validation::{not_negative, pod_spec, selector};
 use peapod_api::FieldError;
 use peapod_api::object::labels;
 use peapod_api::selector::LabelSelector;
 use serde_json::Value;
 
-pub(super) static STRATEGY: Strategy = Strategy {
-    counts_generations: true,
-    prepare_create: workload::prepare,
-    prepare_update: |new, _| workload::prepare(new),
-    validate: workload::validate,
-    validate_update: pod::immutable_selector,
-    ..PLAIN
-};
+pub(super) static STRATEGY: Strategy =
+    Strategy { validate: workload::validate, validate_update: pod::immutable_selector, ..WORKLOAD };
 
-pub(super) static CONTROLLER: Strategy = Strategy {
-    counts_generations: true,
-    prepare_create: workload::prepare,
-    prepare_update: |new, _| workload::prepare(new),
-    validate: validate_controller,
-    ..PLAIN
-};
+pub(super) static CONTROLLER: Strategy = Strategy { validate: validate_controller, ..WORKLOAD };
 
 /// The selector of a ReplicationController is a map of labels.
 fn validate_controller(controller: &Value, findings: &mut Findings) {

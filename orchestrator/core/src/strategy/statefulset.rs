@@ -1,21 +1,15 @@
 //! StatefulSets.
 
-use super::{Findings, PLAIN, Strategy, workload};
+use super::workload::{self, WORKLOAD};
+use super::{Findings, Strategy};
 use crate::pod_fields;
 use crate::validation::names::NameRule;
 use crate::validation::{Errors, items, not_negative, pod_spec, share, text};
 use peapod_api::FieldError;
 use serde_json::{Value, json};
 
-pub(super) static STRATEGY: Strategy = Strategy {
-    name: NameRule::Label,
-    counts_generations: true,
-    prepare_create: workload::prepare,
-    prepare_update: |new, _| workload::prepare(new),
-    validate,
-    validate_update,
-    ..PLAIN
-};
+pub(super) static STRATEGY: Strategy =
+    Strategy { name: NameRule::Label, validate, validate_update, ..WORKLOAD };
 
 /// What may change of a spec.
 const CHANGEABLE: [&str; 7] = [

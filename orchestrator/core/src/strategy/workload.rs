@@ -8,6 +8,14 @@ use peapod_api::object::labels;
 use peapod_api::selector::LabelSelector;
 use serde_json::Value;
 
+/// What the strategies of the workloads begin with.
+pub(super) const WORKLOAD: Strategy = Strategy {
+    counts_generations: true,
+    prepare_create: prepare,
+    prepare_update: |new, _| prepare(new),
+    ..PLAIN
+};
+
 /// PodTemplates.
 pub(super) static POD_TEMPLATE: Strategy = Strategy {
     counts_generations: true,

@@ -2,6 +2,7 @@
 
 use super::wire::{Reader, Wire};
 use super::{Fault, MAGIC, MAX_DEPTH, schema_type, time, with_kind};
+use crate::duration;
 use crate::schema::lookup_kind;
 use crate::schema::normalize::normalize;
 use crate::schema::types::{Field, FieldType, Type};
@@ -246,7 +247,7 @@ fn small(kind: &FieldType, from: &Small<'_>, budget: &mut Budget, depth: usize) 
             let micros = matches!(kind, FieldType::MicroTime);
             time::to_text(seconds, nanos, micros).ok_or("a time is out of range")?.into()
         }
-        FieldType::Duration => time::duration_to_text(from.numbers[0]).into(),
+        FieldType::Duration => duration::text(from.numbers[0]).into(),
         FieldType::Quantity => match from.text(0)? {
             "" => "0".into(),
             text => {

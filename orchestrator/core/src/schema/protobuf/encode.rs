@@ -2,6 +2,7 @@
 
 use super::wire::Writer;
 use super::{MAX_DEPTH, schema_type, time};
+use crate::duration;
 use crate::schema::types::{FieldType, Type};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -98,7 +99,7 @@ fn write_small(kind: &FieldType, value: &Value, out: &mut Writer, depth: usize) 
             out.number(2, if matches!(kind, FieldType::Time) { 0 } else { i64::from(nanos) });
         }
         (FieldType::Duration, Value::String(text)) => {
-            out.number(1, time::duration_from_text(text).ok_or(Unencodable)?);
+            out.number(1, duration::parse(text).ok_or(Unencodable)?);
         }
         (FieldType::Quantity, Value::String(text)) => out.bytes(1, text.as_bytes()),
         (FieldType::Quantity, Value::Number(number)) => out.bytes(1, number.to_string().as_bytes()),
