@@ -13,6 +13,7 @@ mod node;
 mod pod;
 mod policy;
 mod rbac;
+mod stored;
 mod volume;
 mod workload;
 
@@ -22,7 +23,7 @@ use crate::convert;
 use jiff::Timestamp;
 use peapod_api::kind::{Cell, Column};
 use peapod_api::{Kind, Object, kinds, meta};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -71,27 +72,53 @@ pub fn table<'a>(
     style: Style,
 ) -> Vec<u8> {
     let mut out = head(kind, list_metadata, style);
+    write_rows(&mut out, kind, objects, style);
+    out.extend_from_slice(TAIL);
+    out
+}
+
+/// What a Table ends with.
+pub const TAIL: &[u8] = b"]}";
+
+/// The rows of `objects`, with commas between them.
+pub fn write_rows<'a>(
+    out: &mut Vec<u8>,
+    kind: &Kind,
+    objects: impl Iterator<Item = &'a Object>,
+    style: Style,
+) {
     for (index, object) in objects.enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write_row(&mut out, kind, &object.value(), Some(object), style);
+        let row = stored::read(object, kind.custom);
+        open_row(out, kind, &row.object, style);
+        match style.include {
+            Include::None => {}
+            Include::Metadata => write_partial(out, row.metadata, style.version),
+            Include::Object => out.extend_from_slice(object.json()),
+        }
+        out.push(b'}');
     }
-    out.extend_from_slice(b"]}");
-    out
 }
 
 /// The Table of one object that is given as a tree, as JSON.
 pub fn table_of_one(kind: &Kind, object: &Value, style: Style) -> Vec<u8> {
     let list_metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
     let mut out = head(kind, &list_metadata, style);
-    write_row(&mut out, kind, object, None, style);
-    out.extend_from_slice(b"]}");
+    open_row(&mut out, kind, object, style);
+    match style.include {
+        Include::None => {}
+        Include::Metadata => write_json(&mut out, &partial_value(object, style.version)),
+        Include::Object => write_json(&mut out, object),
+    }
+    out.push(b'}');
+    out.extend_from_slice(TAIL);
     out
 }
 
 /// Everything up to the first row.
-fn head(kind: &Kind, list_metadata: &Value, style: Style) -> Vec<u8> {
+pub fn head(kind: &Kind, list_metadata: &Value, style: Style) -> Vec<u8> {
     let columns: Vec<Value> =
         if style.headers { kind.columns.iter().map(definition).collect() } else { Vec::new() };
     format!(
@@ -111,28 +138,21 @@ fn definition(column: &Column) -> Value {
     })
 }
 
-/// `stored` are the bytes that the tree was read from, if it was.
-fn write_row(out: &mut Vec<u8>, kind: &Kind, object: &Value, stored: Option<&Object>, style: Style) {
-    let cells = Value::from(cells(kind, object, style.now));
+/// A row up to where what it carries of its object begins.
+fn open_row(out: &mut Vec<u8>, kind: &Kind, object: &Value, style: Style) {
     out.extend_from_slice(b"{\"cells\":");
-    out.extend_from_slice(cells.to_string().as_bytes());
+    write_json(out, &cells(kind, object, style.now));
     if let Some(conditions) = conditions(kind, object) {
         out.extend_from_slice(b",\"conditions\":");
-        out.extend_from_slice(conditions.to_string().as_bytes());
+        write_json(out, &conditions);
     }
     if style.include != Include::None {
         out.extend_from_slice(b",\"object\":");
     }
-    match (style.include, stored) {
-        (Include::None, _) => {}
-        (Include::Metadata, Some(stored)) => out.extend_from_slice(&partial(stored, style.version)),
-        (Include::Metadata, None) => {
-            out.extend_from_slice(partial_value(object, style.version).to_string().as_bytes());
-        }
-        (Include::Object, Some(stored)) => out.extend_from_slice(stored.json()),
-        (Include::Object, None) => out.extend_from_slice(object.to_string().as_bytes()),
-    }
-    out.push(b'}');
+}
+
+fn write_json(out: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(out, value).expect("a Value always serialises into memory");
 }
 
 /// An object's metadata alone, as a `PartialObjectMetadata` of `meta.k8s.io/VERSION`.
@@ -152,8 +172,17 @@ pub fn partial(object: &Object, version: &str) -> Vec<u8> {
     }
     let cut = serde_json::from_slice::<Cut<'_>>(object.json());
     let metadata = cut.as_ref().map_or("{}", |cut| cut.metadata.get());
-    let head = "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/";
-    format!("{head}{version}\",\"metadata\":{metadata}}}").into_bytes()
+    let mut out = Vec::with_capacity(metadata.len() + 96);
+    write_partial(&mut out, metadata, version);
+    out
+}
+
+fn write_partial(out: &mut Vec<u8>, metadata: &str, version: &str) {
+    out.extend_from_slice(b"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/");
+    out.extend_from_slice(version.as_bytes());
+    out.extend_from_slice(b"\",\"metadata\":");
+    out.extend_from_slice(metadata.as_bytes());
+    out.push(b'}');
 }
 
 /// The cells of one object, in the order of the kind's columns.

@@ -49,6 +49,20 @@ pub(crate) fn stream_that_may_break(
     answer
 }
 
+/// 200 with a document that comes in pieces: its end comes by itself, unlike a watch's.
+pub(crate) fn document(
+    content_type: &str,
+    pieces: impl Stream<Item = Result<Bytes, Broken>> + Send + 'static,
+) -> Answer {
+    let mut answer = stream_that_may_break(content_type, pieces);
+    answer.extensions_mut().insert(Document);
+    answer
+}
+
+/// Marks answers of [`document`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Document;
+
 /// Why a body is not whole.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use peapod_api::Object;
 use peapod_core::schema::protobuf;
 use peapod_core::served::Served;
+pub(crate) use peapod_core::table::TAIL;
 use peapod_core::table::{self, Include, Style};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -42,6 +43,8 @@ impl ListMetadata {
         value
     }
 }
+
+const PARTIAL_LIST: &str = "PartialObjectMetadataList";
 
 /// A body and its content type.
 pub(crate) type Encoded = (&'static str, Bytes);
@@ -81,50 +84,63 @@ impl Form {
 
     /// A list of stored objects.
     pub(crate) fn list(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Encoded {
-        if self.kind.is_stored() {
-            return self.stored_list(objects, metadata);
+        if self.accept.encoding == Encoding::Json {
+            let mut out = self.list_head(metadata);
+            self.write_items(&mut out, objects);
+            out.extend_from_slice(TAIL);
+            return (JSON, out.into());
         }
-        let shown: Vec<Arc<Object>> = objects.iter().map(|object| self.kind.shown(object)).collect();
-        self.stored_list(&shown, metadata)
-    }
-
-    fn stored_list(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Encoded {
-        match (self.accept.shape, self.accept.encoding) {
-            (Shape::Table(_), _) => {
-                let objects = objects.iter().map(|object| &**object);
-                (JSON, table::table(&self.kind, objects, &metadata.value(), self.style(true)).into())
-            }
-            (Shape::Metadata(version), Encoding::Protobuf) => {
-                let items: Vec<Value> =
-                    objects.iter().map(|object| table::partial_value(&object.value(), version)).collect();
+        let values = objects.iter().map(|object| self.kind.shown(object).value());
+        match self.accept.shape {
+            Shape::Metadata(version) => {
+                let items: Vec<Value> = values.map(|value| table::partial_value(&value, version)).collect();
                 self.plain(&json!({
-                    "kind": "PartialObjectMetadataList", "apiVersion": format!("meta.k8s.io/{version}"),
+                    "kind": PARTIAL_LIST, "apiVersion": format!("meta.k8s.io/{version}"),
                     "metadata": metadata.value(), "items": items,
                 }))
             }
-            (Shape::Metadata(version), Encoding::Json) => {
-                let api_version = format!("meta.k8s.io/{version}");
-                let items = objects.iter().map(|object| table::partial(object, version));
-                (JSON, concatenate("PartialObjectMetadataList", &api_version, metadata, items))
+            _ => self.plain(&json!({
+                "kind": self.list_kind(), "apiVersion": self.kind.api_version(),
+                "metadata": metadata.value(), "items": values.collect::<Vec<Value>>(),
+            })),
+        }
+    }
+
+    /// A list as JSON up to its first item.
+    pub(crate) fn list_head(&self, metadata: &ListMetadata) -> Vec<u8> {
+        let metadata = metadata.value();
+        let (kind, api_version) = match self.accept.shape {
+            Shape::Table(_) => return table::head(&self.kind, &metadata, self.style(true)),
+            Shape::Metadata(version) => (PARTIAL_LIST.into(), format!("meta.k8s.io/{version}")),
+            Shape::Object => (self.list_kind(), self.kind.api_version()),
+        };
+        format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
+            .into_bytes()
+    }
+
+    /// The items of a list as JSON, with commas between them; [`TAIL`] ends the list.
+    pub(crate) fn write_items(&self, out: &mut Vec<u8>, objects: &[Arc<Object>]) {
+        let shown: Vec<Arc<Object>>;
+        let objects = if self.kind.is_stored() {
+            objects
+        } else {
+            shown = objects.iter().map(|object| self.kind.shown(object)).collect();
+            &shown
+        };
+        match self.accept.shape {
+            Shape::Table(_) => {
+                let objects = objects.iter().map(|object| &**object);
+                table::write_rows(out, &self.kind, objects, self.style(true));
             }
-            (Shape::Object, Encoding::Protobuf) => self.plain(&self.list_value(objects, metadata)),
-            (Shape::Object, Encoding::Json) => {
-                let items = objects.iter().map(|object| object.json());
-                (JSON, concatenate(&self.list_kind(), &self.kind.api_version(), metadata, items))
+            Shape::Metadata(version) => {
+                join(out, objects.iter().map(|object| table::partial(object, version)));
             }
+            Shape::Object => join(out, objects.iter().map(|object| object.json())),
         }
     }
 
     fn list_kind(&self) -> String {
         format!("{}List", self.kind.kind)
-    }
-
-    fn list_value(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Value {
-        let items: Vec<Value> = objects.iter().map(|object| object.value()).collect();
-        json!({
-            "kind": self.list_kind(), "apiVersion": self.kind.api_version(),
-            "metadata": metadata.value(), "items": items,
-        })
     }
 
     /// How Tables are printed; `headers` as in [`Style`].
@@ -141,24 +157,13 @@ fn text(value: &Value) -> Bytes {
     value.to_string().into()
 }
 
-fn concatenate<T: AsRef<[u8]>>(
-    kind: &str,
-    api_version: &str,
-    metadata: &ListMetadata,
-    items: impl Iterator<Item = T>,
-) -> Bytes {
-    let metadata = metadata.value();
-    let mut out =
-        format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
-            .into_bytes();
+fn join<T: AsRef<[u8]>>(out: &mut Vec<u8>, items: impl Iterator<Item = T>) {
     for (index, item) in items.enumerate() {
         if index > 0 {
             out.push(b',');
         }
         out.extend_from_slice(item.as_ref());
     }
-    out.extend_from_slice(b"]}");
-    out.into()
 }
 
 #[cfg(test)]

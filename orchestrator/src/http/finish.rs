@@ -1,17 +1,20 @@
 //! The last touch to an answer: indented for people, compressed for those who asked and where it pays.
 
 use super::Request;
-use super::answer::{Answer, JSON};
+use super::answer::{self, Answer, Broken, Document, JSON};
+use super::list::in_turn;
 use super::query::Query;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use peapod_core::schema::protobuf;
 use serde_json::Value;
 use std::io::Write;
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// Smaller answers are sent as they are, as Kubernetes does.
@@ -50,47 +53,74 @@ fn accepts_gzip(header: &str) -> bool {
     })
 }
 
-/// `answer` in the form that was wished for. What streams stays as it is.
-pub(super) async fn finish(answer: Answer, wishes: Wishes, encoders: &Semaphore) -> Answer {
+/// `answer` in the form that was wished for. What streams without an end stays as it is.
+pub(super) async fn finish(answer: Answer, wishes: Wishes, encoders: &Arc<Semaphore>) -> Answer {
     let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = content_type.is_some_and(|text| text.starts_with(JSON));
     let is_ours = is_json || content_type.is_some_and(|text| text.starts_with(protobuf::CONTENT_TYPE));
-    let Some(size) = answer.body().size_hint().exact().filter(|_| is_ours) else { return answer };
+    let size = match (answer.body().size_hint().exact(), answer.extensions().get::<Document>()) {
+        (Some(size), _) => size,
+        (None, Some(Document)) => u64::MAX,
+        (None, None) => return answer,
+    };
     let pretty = wishes.pretty && is_json;
     let gzip = wishes.gzip
         && size >= COMPRESS_FROM_BYTES
         && !answer.headers().contains_key(header::CONTENT_ENCODING);
-    if !pretty && !gzip {
+    if !is_ours || !(pretty || gzip) {
         return answer;
     }
+    let answer = if pretty { indented(answer, size, encoders).await } else { answer };
+    if gzip { compressed(answer, encoders.clone()) } else { answer }
+}
+
+/// The same document for people, who do not read long ones: it is taken together for that.
+async fn indented(answer: Answer, size: u64, encoders: &Semaphore) -> Answer {
     let (mut head, body) = answer.into_parts();
-    // The body is there already: nothing is waited for.
-    let Ok(body) = body.collect().await else { return super::answer::error(&lost()) };
+    let Ok(body) = body.collect().await else { return answer::error(&lost()) };
     let body = body.to_bytes();
-    let work = move || {
-        let body = if pretty { indented(&body) } else { body };
-        if gzip { compressed(&body) } else { Ok(body) }
-    };
-    let done = if size < COMPRESS_FROM_BYTES {
-        work()
-    } else {
-        let _turn = encoders.acquire().await;
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
-    };
-    let Ok(body) = done else { return super::answer::error(&lost()) };
-    if gzip {
-        head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
+    let work = move || indent(&body);
+    let body = if size < COMPRESS_FROM_BYTES { Ok(work()) } else { in_turn(encoders, work).await };
+    let Ok(body) = body else { return answer::error(&lost()) };
     head.headers.remove(header::CONTENT_LENGTH);
     Answer::from_parts(head, body.into())
+}
+
+/// The same document, compressed piece by piece as the client takes it.
+fn compressed(answer: Answer, encoders: Arc<Semaphore>) -> Answer {
+    let (mut head, body) = answer.into_parts();
+    let encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let pieces = stream::try_unfold((body.into_data_stream(), Some(encoder)), move |(mut body, encoder)| {
+        let encoders = encoders.clone();
+        async move {
+            let Some(mut encoder) = encoder else { return Ok(None) };
+            let piece = body.next().await.transpose().map_err(|error| Broken(error.to_string()))?;
+            let compressing = move || match piece {
+                Some(piece) => {
+                    encoder.write_all(&piece)?;
+                    Ok((std::mem::take(encoder.get_mut()), Some(encoder)))
+                }
+                None => Ok((encoder.finish()?, None)),
+            };
+            let done: std::io::Result<_> = in_turn(&encoders, compressing).await?;
+            let (piece, encoder) = done.map_err(|error| Broken(error.to_string()))?;
+            Ok(Some((Bytes::from(piece), (body, encoder))))
+        }
+    });
+    head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    head.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    head.headers.remove(header::CONTENT_LENGTH);
+    // What the encoder keeps back for later makes no piece.
+    let pieces = pieces.try_filter(|piece| std::future::ready(!piece.is_empty()));
+    let (_, body) = answer::document(JSON, pieces).into_parts();
+    Answer::from_parts(head, body)
 }
 
 fn lost() -> peapod_api::Error {
     peapod_api::Error::internal("the answer could not be encoded")
 }
 
-fn indented(body: &Bytes) -> Bytes {
+fn indent(body: &Bytes) -> Bytes {
     let read: Result<Value, _> = serde_json::from_slice(body);
     let written = read.and_then(|value| serde_json::to_vec_pretty(&value));
     written.map_or_else(
@@ -102,12 +132,6 @@ fn indented(body: &Bytes) -> Bytes {
     )
 }
 
-fn compressed(body: &Bytes) -> std::io::Result<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body)?;
-    encoder.finish().map(Bytes::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::answer;
@@ -116,7 +140,8 @@ mod tests {
     use std::io::Read;
 
     async fn finished(answer: Answer, pretty: bool, gzip: bool) -> (HeaderMap, Bytes) {
-        let (head, body) = finish(answer, Wishes { pretty, gzip }, &Semaphore::new(1)).await.into_parts();
+        let (head, body) =
+            finish(answer, Wishes { pretty, gzip }, &Arc::new(Semaphore::new(1))).await.into_parts();
         (head.headers, body.collect().await.unwrap().to_bytes())
     }
 

@@ -6,6 +6,7 @@ mod discovery;
 mod encode;
 mod finish;
 mod health;
+mod list;
 pub(crate) mod listener;
 mod log;
 mod openapi;
@@ -84,7 +85,7 @@ pub(crate) struct Inner {
     url: String,
     seats: Seats,
     /// Costly answers that are encoded or compressed at a time, off the threads that serve connections.
-    pub(crate) encoders: Semaphore,
+    pub(crate) encoders: Arc<Semaphore>,
 }
 
 /// What the API stands on.
@@ -180,7 +181,7 @@ impl Api {
             metrics: Metrics::default(),
             stop: ground.stop,
             seats: Seats::default(),
-            encoders: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            encoders: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
         }))
     }
 

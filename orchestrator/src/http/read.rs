@@ -1,10 +1,9 @@
-//! Reads: get, list, watch. All are answered from a snapshot.
+//! Reads: get and watch, and what they share with lists. All are answered from a snapshot.
 
-use super::accept::{Shape, negotiate};
+use super::accept::negotiate;
 use super::answer::{Answer, whole};
-use super::encode::{Form, ListMetadata};
-use super::pages::Token;
-use super::query::{ListQuery, Query, Version, WatchQuery, too_large};
+use super::encode::Form;
+use super::query::{Query, Version, WatchQuery, too_large};
 use super::resource::Target;
 use super::{Inner, Request, watch};
 use http::{StatusCode, header};
@@ -20,8 +19,6 @@ use std::time::Duration;
 const WAIT_FOR_REVISION: Duration = Duration::from_secs(3);
 /// Watches that are open at a time.
 const WATCHES_LIMIT: i64 = 20_000;
-/// Lists of more objects are encoded off the threads that serve connections, unless their bytes are only copied.
-const ENCODE_INLINE_OBJECTS: usize = 200;
 
 /// How the client wants its answer. Errors: 406, 400.
 pub(super) fn form(kind: &Served, request: &Request) -> Result<Form, Error> {
@@ -55,35 +52,6 @@ fn required_revision(query: &Query) -> Result<u64, Error> {
     Ok(query.number("resourceVersion")?.map_or(0, |revision| revision.max(0) as u64))
 }
 
-/// GET of a collection.
-pub(super) async fn list(
-    api: &Inner,
-    target: &Target<'_>,
-    form: Form,
-    query: &Query,
-) -> Result<Answer, Error> {
-    let query = ListQuery::read(&target.kind, query)?;
-    let token = query.token.as_deref().map(Token::decode).transpose()?;
-    let latest = at_least(api, wanted(query.version)).await?;
-    let snapshot = api.pages.snapshot(&query, token.as_ref(), latest)?;
-    let page = api.pages.page(&target.kind, target.scope(), &query, token.as_ref(), &snapshot);
-    let metadata =
-        ListMetadata { revision: snapshot.revision(), token: page.token, remaining: page.remaining };
-    let objects = page.objects;
-    let costly = form.parses_objects() && objects.len() > ENCODE_INLINE_OBJECTS;
-    let (content_type, body) = if costly {
-        let _turn = api.encoders.acquire().await;
-        let encoding = tokio::task::spawn_blocking(move || form.list(&objects, &metadata));
-        encoding.await.map_err(|error| {
-            tracing::error!(%error, "a list could not be encoded");
-            Error::internal("the list could not be encoded")
-        })?
-    } else {
-        form.list(&objects, &metadata)
-    };
-    Ok(whole(StatusCode::OK, content_type, body))
-}
-
 /// GET with `watch`.
 pub(super) async fn watch(
     api: &Inner,
@@ -109,7 +77,7 @@ pub(super) async fn watch(
     Ok(watch::begin(&api.cache, &snapshot, opening))
 }
 
-fn wanted(version: Version) -> u64 {
+pub(super) fn wanted(version: Version) -> u64 {
     match version {
         Version::Latest | Version::Any => 0,
         Version::AtLeast(revision) | Version::Exact(revision) => revision,
@@ -117,7 +85,7 @@ fn wanted(version: Version) -> u64 {
 }
 
 /// The newest snapshot once it has reached `revision`. Errors: 504 if it does not.
-async fn at_least(api: &Inner, revision: u64) -> Result<Arc<Snapshot>, Error> {
+pub(super) async fn at_least(api: &Inner, revision: u64) -> Result<Arc<Snapshot>, Error> {
     let snapshot = api.cache.snapshot();
     if snapshot.revision() >= revision {
         return Ok(snapshot);
@@ -126,10 +94,4 @@ async fn at_least(api: &Inner, revision: u64) -> Result<Arc<Snapshot>, Error> {
     let snapshot = api.cache.snapshot();
     waited.map_err(|_| too_large(revision, snapshot.revision()))?;
     Ok(snapshot)
-}
-
-impl Form {
-    fn parses_objects(&self) -> bool {
-        !matches!((self.accept.shape, self.accept.encoding), (Shape::Object, super::accept::Encoding::Json))
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::path::ResourcePath;
-use super::{Inner, Request, log, read, write};
+use super::{Inner, Request, list, log, read, write};
 use http::Method;
 use peapod_api::error::Reason;
 use peapod_api::selector::FieldSelector;
@@ -144,7 +144,7 @@ async fn reads(
     let form = read::form(&target.kind, request)?;
     match verb {
         "watch" => read::watch(api, target, form, &request.query).await,
-        "list" => read::list(api, target, form, &request.query).await,
+        "list" => list::list(api, target, form, &request.query).await,
         _ => read::get(api, target, &form, &request.query).await,
     }
 }
