@@ -15,10 +15,11 @@ use peapod_core::schema::protobuf;
 use peapod_core::snapshot::{Change, Snapshot};
 use peapod_core::table;
 use serde_json::{Value, json};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Time between bookmarks.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -86,7 +87,7 @@ struct Watch {
     started_at: u64,
     headers_sent: bool,
     alarm: Alarm,
-    stop: CancellationToken,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
     _open: Gauge,
 }
 
@@ -107,25 +108,30 @@ enum Woken {
 struct Alarm {
     bookmark_at: Option<Instant>,
     deadline: Instant,
+    /// Sleeps on over the events between: to set a timer for each of them costs more than to send it.
+    sleep: Pin<Box<Sleep>>,
 }
 
 impl Alarm {
     fn new(now: Instant, bookmarks: bool, timeout: Duration) -> Alarm {
-        Alarm { bookmark_at: bookmarks.then(|| now + BOOKMARK_EVERY), deadline: now + timeout }
+        let (bookmark_at, deadline) = (bookmarks.then(|| now + BOOKMARK_EVERY), now + timeout);
+        let sleep = Box::pin(tokio::time::sleep_until(first(bookmark_at, deadline)));
+        Alarm { bookmark_at, deadline, sleep }
     }
 
-    fn at(&self) -> Instant {
-        self.bookmark_at.unwrap_or(self.deadline).min(self.deadline)
-    }
-
-    /// What is due, now that it is past [`Alarm::at`].
+    /// What is due, now that the sleep is over.
     fn ring(&mut self, now: Instant) -> Woken {
         if now >= self.deadline {
             return Woken::End;
         }
         self.bookmark_at = Some(now + BOOKMARK_EVERY);
+        self.sleep.as_mut().reset(first(self.bookmark_at, self.deadline));
         Woken::Bookmark
     }
+}
+
+fn first(bookmark_at: Option<Instant>, deadline: Instant) -> Instant {
+    bookmark_at.unwrap_or(deadline).min(deadline)
 }
 
 /// Begins a watch. `snapshot` fulfils the query's version.
@@ -159,7 +165,7 @@ pub(crate) fn begin(cache: &Cache, snapshot: &Snapshot, opening: Opening) -> Ans
         started_at: after,
         headers_sent: false,
         alarm: Alarm::new(now, query.bookmarks, query.timeout.unwrap_or_else(default_timeout)),
-        stop,
+        stop: Box::pin(stop.cancelled_owned()),
         _open: open,
     };
     let content_type = watch.content_type();
@@ -222,10 +228,10 @@ impl Watch {
             Events::Cursor(cursor) => cursor,
         };
         tokio::select! {
-            () = self.stop.cancelled() => Woken::End,
+            () = self.stop.as_mut() => Woken::End,
             batch = cursor.next() => Woken::Batch(batch),
             () = changed(&mut self.origin) => Woken::End,
-            () = tokio::time::sleep_until(self.alarm.at()) => self.alarm.ring(Instant::now()),
+            () = self.alarm.sleep.as_mut() => self.alarm.ring(Instant::now()),
         }
     }
 
@@ -308,17 +314,19 @@ fn write_event(piece: &mut Vec<u8>, type_: &str, object: &[u8]) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_bookmark_comes_every_minute_until_the_end() {
+    #[tokio::test]
+    async fn a_bookmark_comes_every_minute_until_the_end() {
         let start = Instant::now();
-        let seconds = |alarm: &Alarm| alarm.at().duration_since(start).as_secs();
+        let seconds = |alarm: &Alarm| alarm.sleep.deadline().duration_since(start).as_secs();
         let mut alarm = Alarm::new(start, true, Duration::from_secs(150));
         for due in [60, 120] {
             assert_eq!(seconds(&alarm), due);
-            assert!(matches!(alarm.ring(alarm.at()), Woken::Bookmark));
+            let now = alarm.sleep.deadline();
+            assert!(matches!(alarm.ring(now), Woken::Bookmark));
         }
         assert_eq!(seconds(&alarm), 150);
-        assert!(matches!(alarm.ring(alarm.at()), Woken::End));
+        let now = alarm.sleep.deadline();
+        assert!(matches!(alarm.ring(now), Woken::End));
         let plain = Alarm::new(start, false, Duration::from_secs(150));
         assert_eq!(seconds(&plain), 150, "nobody asked for bookmarks");
     }

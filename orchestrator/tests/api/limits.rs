@@ -115,3 +115,37 @@ async fn large_answers_are_compressed_and_people_read_lines() {
     let small = admin.ask(Method::GET, &format!("{MAPS}/none"), &[("accept-encoding", "gzip")], "").await;
     assert_eq!((small.status(), small.header("content-encoding")), (404, ""));
 }
+
+/// Every form of a list that is too long to be made at once has every object, once and in order.
+#[tokio::test]
+async fn long_lists_come_whole() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let expected: Vec<String> = (0..1001).map(|n| format!("map-{n:04}")).collect();
+    for name in &expected {
+        admin.create(MAPS, &json!({"metadata": {"name": name, "labels": {"long": "yes"}}})).await;
+    }
+    let long = format!("{MAPS}?labelSelector=long");
+    let names = |list: &Value, items: &str, name: &str| -> Vec<String> {
+        let items = list[items].as_array().unwrap().iter();
+        items.map(|item| item.pointer(name).unwrap().as_str().unwrap().to_string()).collect()
+    };
+    let plain = admin.get(&long).await.json();
+    assert_eq!(names(&plain, "items", "/metadata/name"), expected);
+    let packed = admin.ask(Method::GET, &long, &[("accept-encoding", "gzip")], "").await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let unpacked = flate2::read::GzDecoder::new(&packed.body[..]);
+    assert_eq!(serde_json::from_reader::<_, Value>(unpacked).unwrap(), plain);
+    let pretty = admin.get(&format!("{long}&pretty=true")).await;
+    assert!(pretty.text().starts_with("{\n"), "indented");
+    assert_eq!(pretty.json(), plain);
+    let table = admin.get_as(&long, "application/json;as=Table;v=v1;g=meta.k8s.io").await.json();
+    assert_eq!(names(&table, "rows", "/cells/0"), expected);
+    assert_eq!(table["rows"][1000]["object"]["metadata"], plain["items"][1000]["metadata"]);
+    let partial = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
+    let partial = admin.get_as(&long, partial).await.json();
+    assert_eq!(names(&partial, "items", "/metadata/name"), expected);
+    let protobuf = admin.get_as(&long, "application/vnd.kubernetes.protobuf").await;
+    let protobuf = peapod_core::schema::protobuf::decode(&protobuf.body).unwrap();
+    assert_eq!(names(&protobuf, "items", "/metadata/name"), expected);
+}
