@@ -64,7 +64,8 @@ impl Cursor {
                 }
                 Found::Behind => {
                     let batch = self.read_log().await?;
-                    self.position = batch.upto;
+                    // A list may be newer than what cursors have been told of so far.
+                    self.position = self.position.max(batch.upto);
                     if !batch.changes.is_empty() {
                         return Ok(batch);
                     }

@@ -81,7 +81,8 @@ async fn follow(
         let batch = tokio::select! {
             biased;
             batch = cursor.next() => batch,
-            // Every write was answered by now, so a cursor that has not reached the last revision has more to come.
+            // Every write was answered by now, the last words among them, so a cursor that has not reached the last revision
+            // has a change to come. Without them it might only have log to read of which nothing concerns it.
             done = done.wait_for(|done| *done != 0), if last == 0 => {
                 last = *done.unwrap();
                 continue;
@@ -156,7 +157,10 @@ async fn run(cache: Cache, writers: Vec<Vec<Step>>, patience: usize) -> Vec<Hist
         });
     }
     writing.join_all().await;
-    tell.send_replace(cache.snapshot().revision().max(1));
+    for last_word in [put("a", u64::MAX), lease("kube-node-lease", u64::MAX)] {
+        cache.write(last_word).await.unwrap();
+    }
+    tell.send_replace(cache.snapshot().revision());
     let mut histories = Vec::new();
     for observer in observers {
         histories.push(observer.await.unwrap());

@@ -35,6 +35,21 @@ async fn a_watcher_hears_of_what_concerns_it_and_of_nothing_else() {
 }
 
 #[tokio::test]
+async fn who_fell_behind_reads_on_although_nothing_concerned_it() {
+    let (_, cache) = cache_with(small_ring(1));
+    for content in 0..5 {
+        cache.write(put("a", content)).await.unwrap();
+    }
+    let mut cursor = cache.watch(Interest::object(&key("b")), 1).unwrap();
+    assert_eq!(cursor.bookmark(), 1, "what it has not read may concern it");
+    assert!(is_idle(&mut cursor), "the log is read elsewhere");
+    assert_eq!(cursor.bookmark(), 1);
+    let reading = tokio::spawn(async move { next(&mut cursor).await });
+    cache.write(put("b", 0)).await.unwrap();
+    assert_eq!(reading.await.unwrap(), [6]);
+}
+
+#[tokio::test]
 async fn a_node_hears_of_pods_that_come_and_go() {
     let (_, cache) = cache();
     let interest = Interest { node: Some("n1".into()), ..Interest::resource("pods") };
