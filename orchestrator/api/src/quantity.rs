@@ -51,9 +51,15 @@ impl Quantity {
         Quantity { nanos: i128::from(bytes) * NANOS, format: Format::BinarySi }
     }
 
-    /// The sum of both, in the form of the first.
+    /// The sum of both, in the form of the first; nothing has no form of its own.
     pub fn plus(self, other: Quantity) -> Quantity {
-        Quantity { nanos: self.nanos.saturating_add(other.nanos), format: self.format }
+        let format = if self.nanos == 0 { other.format } else { self.format };
+        Quantity { nanos: self.nanos.saturating_add(other.nanos), format }
+    }
+
+    /// The difference, in the form in which [`Quantity::plus`] would give the sum.
+    pub fn minus(self, other: Quantity) -> Quantity {
+        self.plus(Quantity { nanos: other.nanos.saturating_neg(), format: other.format })
     }
 
     /// Whether it is below zero.
@@ -198,6 +204,15 @@ mod tests {
         let q: Quantity = "1.0001".parse().unwrap();
         assert_eq!((q.value(), q.milli()), (2, 1001));
         assert_eq!("64Mi".parse::<Quantity>().unwrap().value(), 64 << 20);
+    }
+
+    #[test]
+    fn sums_keep_the_form_of_what_came_first() {
+        let read = |text: &str| text.parse::<Quantity>().unwrap();
+        let sum = Quantity::whole(0).plus(read("64Mi")).plus(read("1000000"));
+        assert_eq!(sum.minus(read("1000000")).to_string(), "64Mi");
+        assert_eq!(read("1").minus(read("300m")).to_string(), "700m");
+        assert_eq!(read("64Mi").minus(read("64Mi")).plus(read("1500m")).to_string(), "1500m");
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! What the objects of a namespace use, and whether its ResourceQuotas let it use more. Usage is counted on the snapshot, so
+//! What the objects of a namespace use, and whether its ResourceQuotas let it use more. Usage is carried by the snapshot, so
 //! that no two writes can both take what is left. Rule: Kubernetes, "Resource Quotas".
 
-use crate::snapshot::{Change, Snapshot};
+mod index;
+
+pub use index::Index;
+
+use crate::snapshot::Change;
 use crate::strategy::pod::qos_class;
 use crate::validation::{items, quantity, text};
 use peapod_api::pod::is_terminal_phase;
-use peapod_api::{Error, Kind, Object, Quantity};
+use peapod_api::{Kind, Object, Quantity};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// The resource of the quotas.
 pub const QUOTAS: &str = "resourcequotas";
@@ -30,22 +33,33 @@ fn add(sum: &mut Amounts, name: String, amount: Quantity) {
     sum.entry(name).and_modify(|sum| *sum = sum.plus(amount)).or_insert(amount);
 }
 
-/// What a pod asks for in `list` (`requests` or `limits`): the sum over its containers, or its largest init container
-/// where that is more.
+/// What a pod asks for in `list` (`requests` or `limits`): the sum over the containers that run together, or what is needed
+/// at some moment of its start where that is more.
 pub fn total(spec: &Value, list: &str) -> Amounts {
     let of = |container: &Value| {
         let amounts = container["resources"][list].as_object().cloned().unwrap_or_default();
-        amounts.into_iter().filter_map(|(name, amount)| Some((name, quantity(&amount)?)))
+        amounts.into_iter().filter_map(|(name, amount)| Some((name, quantity(&amount)?))).collect::<Amounts>()
     };
-    let mut sum = Amounts::new();
+    let (mut beside, mut most) = (Amounts::new(), Amounts::new());
+    for container in items(&spec["initContainers"]) {
+        let mut now = beside.clone();
+        of(container).into_iter().for_each(|(name, amount)| add(&mut now, name, amount));
+        if container["restartPolicy"] == "Always" {
+            beside = now.clone();
+        }
+        for (name, amount) in now {
+            let most = most.entry(name).or_insert(amount);
+            *most = (*most).max(amount);
+        }
+    }
     for (name, amount) in items(&spec["containers"]).flat_map(of) {
-        add(&mut sum, name, amount);
+        add(&mut beside, name, amount);
     }
-    for (name, amount) in items(&spec["initContainers"]).flat_map(of) {
-        let most = sum.entry(name).or_insert(amount);
-        *most = (*most).max(amount);
+    for (name, amount) in most {
+        let sum = beside.entry(name).or_insert(amount);
+        *sum = (*sum).max(amount);
     }
-    sum
+    beside
 }
 
 /// What an object of `resource` (`pods`, `deployments.apps`) uses.
@@ -105,28 +119,48 @@ fn resource_of(name: &str) -> &str {
     }
 }
 
-/// Whether the quota's scopes take in a pod; other objects are taken in by quotas without scopes.
+/// Whether the quota's scopes take in a pod, or a claim where they are about those; other objects are taken in by quotas
+/// without scopes.
 fn takes_in(spec: &Value, resource: &str, object: &Value) -> bool {
     let plain = items(&spec["scopes"]).map(|scope| (text(scope), "Exists", &Value::Null));
     let chosen = items(&spec["scopeSelector"]["matchExpressions"])
         .map(|e| (text(&e["scopeName"]), text(&e["operator"]), &e["values"]));
     let pod = &object["spec"];
-    plain.chain(chosen).all(|(scope, operator, values)| {
-        let class = &pod["priorityClassName"];
-        let holds = match scope {
-            "Terminating" => !pod["activeDeadlineSeconds"].is_null(),
-            "NotTerminating" => pod["activeDeadlineSeconds"].is_null(),
-            "BestEffort" => qos_class(pod) == "BestEffort",
-            "NotBestEffort" => qos_class(pod) != "BestEffort",
-            "PriorityClass" => match operator {
-                "In" => items(values).any(|value| value == class),
-                "NotIn" => !items(values).any(|value| value == class),
-                "DoesNotExist" => text(class).is_empty(),
-                _ => !text(class).is_empty(),
-            },
-            _ => false,
-        };
-        resource == PODS && holds
+    plain.chain(chosen).all(|(scope, operator, values)| match scope {
+        "VolumeAttributesClass" => {
+            let wanted = &pod["volumeAttributesClassName"];
+            let classes = [wanted, &object["status"]["currentVolumeAttributesClassName"]];
+            resource == CLAIMS && classes.iter().any(|class| is_chosen(class, operator, values))
+        }
+        _ if resource != PODS => false,
+        "Terminating" => !pod["activeDeadlineSeconds"].is_null(),
+        "NotTerminating" => pod["activeDeadlineSeconds"].is_null(),
+        "BestEffort" => qos_class(pod) == "BestEffort",
+        "NotBestEffort" => qos_class(pod) != "BestEffort",
+        "PriorityClass" => is_chosen(&pod["priorityClassName"], operator, values),
+        "CrossNamespacePodAffinity" => reaches_other_namespaces(pod),
+        _ => false,
+    })
+}
+
+fn is_chosen(class: &Value, operator: &str, values: &Value) -> bool {
+    match operator {
+        "In" => items(values).any(|value| value == class),
+        "NotIn" => !items(values).any(|value| value == class),
+        "DoesNotExist" => text(class).is_empty(),
+        _ => !text(class).is_empty(),
+    }
+}
+
+/// Whether a term of the pod's affinity, or anti-affinity, names namespaces.
+fn reaches_other_namespaces(pod: &Value) -> bool {
+    let names =
+        |term: &Value| items(&term["namespaces"]).next().is_some() || term["namespaceSelector"].is_object();
+    ["podAffinity", "podAntiAffinity"].iter().any(|side| {
+        let side = &pod["affinity"][side];
+        items(&side["requiredDuringSchedulingIgnoredDuringExecution"]).any(names)
+            || items(&side["preferredDuringSchedulingIgnoredDuringExecution"])
+                .any(|weighted| names(&weighted["podAffinityTerm"]))
     })
 }
 
@@ -135,41 +169,8 @@ fn hard(spec: &Value) -> Amounts {
     amounts.filter_map(|(name, amount)| Some((name.clone(), quantity(amount)?))).collect()
 }
 
-/// What is used of what the quota limits; what nothing uses is 0.
-pub fn used(snapshot: &Snapshot, quota: &Object) -> Amounts {
-    let spec = quota.value()["spec"].take();
-    let hard = hard(&spec);
-    let mut sum: Amounts = hard.keys().map(|name| (name.clone(), Quantity::whole(0))).collect();
-    let mut fresh: BTreeSet<String> = sum.keys().cloned().collect();
-    let resources: BTreeSet<&str> = hard.keys().map(|name| resource_of(name)).collect();
-    for resource in resources {
-        let simple = resource == PODS
-            && spec["scopes"].is_null()
-            && spec["scopeSelector"].is_null()
-            && hard
-                .keys()
-                .filter(|name| resource_of(name) == resource)
-                .all(|name| IN_HEADER.contains(&name.as_str()));
-        for object in snapshot.list(resource, Some(quota.namespace())) {
-            for (name, amount) in if simple { in_header(object) } else { in_full(&spec, resource, object) } {
-                if let Some(so_far) = sum.get_mut(&name) {
-                    // The first amount brings its form along: `64Mi` stays binary.
-                    *so_far = if fresh.remove(&name) { amount } else { so_far.plus(amount) };
-                }
-            }
-        }
-    }
-    sum
-}
-
-/// What an object uses; nothing if the quota does not take it in.
-fn in_full(spec: &Value, resource: &str, object: &Object) -> Amounts {
-    let value = object.value();
-    if takes_in(spec, resource, &value) { usage(resource, &value) } else { Amounts::new() }
-}
-
 /// What a pod uses, as far as its header tells.
-fn in_header(pod: &Arc<Object>) -> Amounts {
+fn in_header(pod: &Object) -> Amounts {
     let one = Quantity::whole(1);
     let mut used = Amounts::from([("count/pods".to_string(), one)]);
     if pod.header.phase.as_deref().is_some_and(is_terminal_phase) {
@@ -184,51 +185,9 @@ fn in_header(pod: &Arc<Object>) -> Amounts {
     used
 }
 
-/// Whether the quotas of its namespace leave room for a new object. Errors: 403.
-pub fn admit(snapshot: &Snapshot, kind: &Kind, object: &Value) -> Result<(), Error> {
-    let mut quotas = snapshot.list(QUOTAS, Some(text(&object["metadata"]["namespace"]))).peekable();
-    if quotas.peek().is_none() {
-        return Ok(());
-    }
-    let resource = kind.stored_resource();
-    for quota in quotas {
-        let spec = quota.value()["spec"].take();
-        let hard = hard(&spec);
-        if !hard.keys().any(|name| resource_of(name) == resource) || !takes_in(&spec, &resource, object) {
-            continue;
-        }
-        let refuse = |why: &str| {
-            let metadata = &object["metadata"];
-            let name = if text(&metadata["name"]).is_empty() { "generateName" } else { "name" };
-            Err(Error::forbidden(&kind.resource(), text(&metadata[name]), why))
-        };
-        if resource == PODS
-            && let Some(missing) = unsaid(&hard, &object["spec"])
-        {
-            return refuse(&format!("failed quota: {}: must specify {missing}", quota.name()));
-        }
-        let (asked, used) = (usage(&resource, object), used(snapshot, quota));
-        let over: Vec<(&String, Quantity)> = asked
-            .iter()
-            .filter(|(_, amount)| **amount > Quantity::whole(0))
-            .filter(|(name, amount)| hard.get(*name).is_some_and(|most| used[*name].plus(**amount) > *most))
-            .map(|(name, amount)| (name, *amount))
-            .collect();
-        if over.is_empty() {
-            continue;
-        }
-        let list = |of: &dyn Fn(&String) -> Quantity| {
-            over.iter().map(|(name, _)| format!("{name}={}", of(name))).collect::<Vec<_>>().join(",")
-        };
-        return refuse(&format!(
-            "exceeded quota: {}, requested: {}, used: {}, limited: {}",
-            quota.name(),
-            list(&|name| asked[name]),
-            list(&|name| used[name]),
-            list(&|name| hard[name]),
-        ));
-    }
-    Ok(())
+/// Whether changes of such objects can ask for more than they had. A pod cannot.
+pub(crate) fn grows(kind: &Kind) -> bool {
+    kind.group.is_empty() && [SERVICES, CLAIMS].contains(&&*kind.plural)
 }
 
 /// What containers have to say because a quota counts it, and do not: `cpu for: a,b; memory for: a`.

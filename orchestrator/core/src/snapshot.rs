@@ -3,6 +3,7 @@
 use crate::auth::rbac;
 use crate::custom::DEFINITIONS;
 use crate::policy::Policies;
+use crate::quota;
 use crate::served::Kinds;
 use imbl::{OrdMap, OrdSet};
 use peapod_api::object::Owner;
@@ -55,6 +56,7 @@ pub struct Snapshot {
     kinds: Arc<Kinds>,
     policies: Arc<Policies>,
     rbac: rbac::Index,
+    quotas: quota::Index,
 }
 
 impl Snapshot {
@@ -166,6 +168,11 @@ impl Snapshot {
         &self.rbac
     }
 
+    /// The quotas, and what is used of them.
+    pub fn quotas(&self) -> &quota::Index {
+        &self.quotas
+    }
+
     /// Folds one change in. Changes come in the order of their revisions.
     pub fn apply(&mut self, change: &Change) {
         self.revision = self.revision.max(change.revision);
@@ -182,6 +189,11 @@ impl Snapshot {
                 self.objects.remove(&change.key);
                 self.forget_owner_without_dependents(change);
             }
+        }
+        if self.quotas.concerns(change) {
+            let mut quotas = std::mem::take(&mut self.quotas);
+            quotas.apply(self, change);
+            self.quotas = quotas;
         }
         if let Some(policies) = self.policies.changed(change) {
             self.policies = Arc::new(policies);

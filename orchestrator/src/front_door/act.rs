@@ -9,7 +9,9 @@ use peapod_api::error::Reason;
 use peapod_api::{Error, Key, Kind, Object};
 use peapod_core::action::{Action, Propagation};
 use peapod_core::patch::{Operation, merge};
+use peapod_core::quota;
 use peapod_core::served::{Kinds, Served};
+use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::deletion::{self, Deletion, Wish};
 use serde_json::Value;
@@ -17,17 +19,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl FrontDoor {
-    /// Does all of `actions` or none, if `guards` hold; events are written besides and fail nothing. An object that
-    /// another write has changed meanwhile is read again, as long as the guards hold. Errors: Conflict if a guard does not
-    /// hold, or if a pod to be bound is not free; otherwise what speaks against an action.
+    /// Does all of `actions` or none, if `guards` hold; events are written besides and fail nothing: one belongs to the
+    /// action that follows it. If a dependent may not be created, those before it are, which is told in an event about their
+    /// owner. An object that another write has changed meanwhile is read again, as long as the guards hold. Errors: Conflict if
+    /// a guard does not hold, or if a pod to be bound is not free; otherwise what speaks against an action.
     pub async fn act(&self, user: &str, guards: Vec<Guard>, actions: Vec<Action>) -> Result<(), Error> {
-        let (events, writes): (Vec<Action>, Vec<Action>) =
-            actions.into_iter().partition(|action| matches!(action, Action::Event { .. }));
-        if !writes.is_empty() {
-            self.act_once_or_again(user, guards, &writes).await?;
-        }
+        let Done { mut events, refused } = self.act_once_or_again(user, guards, &actions).await?;
+        events.extend(refused.as_ref().map(Refused::event));
         self.record_all(user, events).await;
-        Ok(())
+        refused.map_or(Ok(()), |refused| Err(refused.why))
     }
 
     async fn act_once_or_again(
@@ -35,20 +35,18 @@ impl FrontDoor {
         user: &str,
         guards: Vec<Guard>,
         actions: &[Action],
-    ) -> Result<(), Error> {
+    ) -> Result<Done, Error> {
         let mut newer = BTreeMap::new();
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
-            let moment = self.moment(&snapshot);
-            let mut plan =
-                Plan { door: self, moment, manager: manager(user), newer: &newer, steps: Vec::new() };
+            let mut plan = Plan::new(self, &snapshot, manager(user), &newer);
             actions.iter().try_for_each(|action| plan.add(action))?;
-            let steps = plan.steps;
+            let (steps, done) = plan.end();
             if steps.is_empty() {
-                return Ok(());
+                return Ok(done);
             }
             match self.commit(guards.clone(), steps).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(done),
                 Err(Failure::Moved(key, current)) => {
                     newer.insert(key, current);
                 }
@@ -73,12 +71,94 @@ struct Plan<'a> {
     /// What stood in the way of an earlier attempt, where the snapshot is older still.
     newer: &'a BTreeMap<Key, Option<Arc<Object>>>,
     steps: Vec<Step>,
+    /// With what the steps will use.
+    quotas: quota::Index,
+    done: Done,
+    /// Events of the action that comes next.
+    announced: Vec<Action>,
 }
 
-impl Plan<'_> {
+/// What a list of actions leads to besides writes.
+#[derive(Default)]
+struct Done {
+    events: Vec<Action>,
+    refused: Option<Refused>,
+}
+
+/// A dependent that may not be created.
+struct Refused {
+    owner: Key,
+    why: Error,
+}
+
+impl Refused {
+    fn event(&self) -> Action {
+        Action::Event {
+            regarding: self.owner.clone(),
+            type_: "Warning",
+            reason: "FailedCreate".into(),
+            message: format!("Error creating: {}", self.why),
+        }
+    }
+}
+
+impl<'a> Plan<'a> {
+    fn new(
+        door: &'a FrontDoor,
+        snapshot: &'a Snapshot,
+        manager: &'static str,
+        newer: &'a BTreeMap<Key, Option<Arc<Object>>>,
+    ) -> Plan<'a> {
+        let (moment, quotas) = (door.moment(snapshot), snapshot.quotas().clone());
+        let (steps, done, announced) = (Vec::new(), Done::default(), Vec::new());
+        Plan { door, moment, manager, newer, steps, quotas, done, announced }
+    }
+
+    fn end(mut self) -> (Vec<Step>, Done) {
+        self.done.events.append(&mut self.announced);
+        (self.steps, self.done)
+    }
+
     fn add(&mut self, action: &Action) -> Result<(), Error> {
         match action {
-            Action::Create { object } => self.create(object),
+            Action::Event { .. } => {
+                self.announced.push(action.clone());
+                return Ok(());
+            }
+            Action::Create { object } if !self.creates(object)? => self.announced.clear(),
+            _ => self.write(action)?,
+        }
+        self.done.events.append(&mut self.announced);
+        Ok(())
+    }
+
+    /// Plans a creation. Says no if it, or one before it, is refused to an owner.
+    fn creates(&mut self, object: &Value) -> Result<bool, Error> {
+        if self.done.refused.is_some() {
+            return Ok(false);
+        }
+        match (self.create(object), self.owner(object)) {
+            (Err(why), Some(owner)) if is_refusal(&why) => {
+                self.done.refused = Some(Refused { owner, why });
+                Ok(false)
+            }
+            (created, _) => created.map(|()| true),
+        }
+    }
+
+    /// The controller of a new object.
+    fn owner(&self, object: &Value) -> Option<Key> {
+        let metadata = &object["metadata"];
+        let owners = metadata["ownerReferences"].as_array()?;
+        let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_string();
+        let kind = self.kinds().of_object(&text(&owner["apiVersion"]), &text(&owner["kind"]))?;
+        let namespace = if kind.namespaced() { text(&metadata["namespace"]) } else { String::new() };
+        Some(Key::new(&kind.stored_resource(), &namespace, &text(&owner["name"])))
+    }
+
+    fn write(&mut self, action: &Action) -> Result<(), Error> {
+        match action {
             Action::SetStatus { key, status } => self.change(key, Endpoint::Status, |object| {
                 let mut object = object.clone();
                 object["status"] = status.clone();
@@ -92,7 +172,9 @@ impl Plan<'_> {
                 self.delete(key, uid, *propagation, *grace_seconds)
             }
             // Effects have been run before: what they made is among the other actions.
-            Action::Event { .. } | Action::Sign { .. } | Action::MintToken { .. } => Ok(()),
+            Action::Create { .. } | Action::Event { .. } | Action::Sign { .. } | Action::MintToken { .. } => {
+                Ok(())
+            }
         }
     }
 
@@ -131,9 +213,11 @@ impl Plan<'_> {
         let api_version = kind.api_version();
         let operation = self.operation(&api_version, "");
         let step = prepare::create(&self.moment, &kind, object, Some(&operation))?;
+        self.quotas.admit(&kind, &step.object, None)?;
         if self.newer.get(&step.key).is_some_and(Option::is_some) {
             return Err(Error::already_exists(&kind.resource(), step.key.name()));
         }
+        self.quotas.reserve(&kind, &step.object, None);
         // Each object has a uid and a seed of its own.
         self.moment.stamp = self.door.moment(self.moment.snapshot).stamp;
         self.steps.push(step);
@@ -214,6 +298,12 @@ impl Plan<'_> {
         self.steps.push(Step { kind, key, before: Some(before), object, removes, warnings: Vec::new() });
         Ok(())
     }
+}
+
+/// Whether an owner is to be told of it: rules of the cluster speak against the object. That a namespace ends is no news.
+fn is_refusal(error: &Error) -> bool {
+    let ending = error.causes().iter().any(|cause| cause.reason == "NamespaceTerminating");
+    matches!(error.reason(), Reason::Forbidden | Reason::Invalid) && !ending
 }
 
 /// `value` as if it were committed at the revision of `before`.

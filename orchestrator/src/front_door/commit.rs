@@ -84,18 +84,20 @@ fn write(mut step: Step) -> Write {
 
 /// Everything that must still be true across objects when the write is done.
 fn rule(steps: &[Step]) -> Option<Rule> {
-    let checks: Vec<(Served, Value, bool)> = steps
+    let checks: Vec<(Served, Value, Option<Arc<Object>>)> = steps
         .iter()
         .filter(|step| !step.removes && admission::needs_recheck(&step.kind, step.before.is_none()))
-        .map(|step| (step.kind.clone(), essentials(step), step.before.is_none()))
+        .map(|step| (step.kind.clone(), essentials(step), step.before.clone()))
         .collect();
     if checks.is_empty() {
         return None;
     }
     Some(Box::new(move |snapshot| {
-        checks
-            .iter()
-            .try_for_each(|(kind, object, is_new)| admission::recheck(snapshot, kind, object, *is_new))
+        let mut quotas = snapshot.quotas().clone();
+        checks.iter().try_for_each(|(kind, object, before)| {
+            let old = before.as_ref().map(|before| before.value());
+            admission::recheck(snapshot, &mut quotas, kind, object, old.as_ref())
+        })
     }))
 }
 

@@ -91,7 +91,15 @@ pub(super) fn update(
     let old = before.value();
     same_object(kind, before, &object)?;
     strategy::prepare_update(kind, endpoint, &mut object, &old);
-    admission::admit_update(moment.snapshot, kind, endpoint, &mut object, moment.ranges, &moment.stamp)?;
+    admission::admit_update(
+        moment.snapshot,
+        kind,
+        endpoint,
+        &mut object,
+        &old,
+        moment.ranges,
+        &moment.stamp,
+    )?;
     kind.normalize(&mut object)?;
     object["metadata"]["resourceVersion"] = before.revision.to_string().into();
     if let Some(operation) = operation {

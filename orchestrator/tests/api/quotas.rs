@@ -59,3 +59,34 @@ async fn limits_and_priorities_reach_new_pods() {
     assert_eq!(refused.status(), 403);
     assert!(message.contains("maximum memory usage per Container is 128Mi, but limit is 1Gi"), "{message}");
 }
+
+#[tokio::test]
+async fn a_set_of_pods_gets_what_a_quota_leaves_and_says_why_not_more() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "3"}}});
+    admin.create(QUOTAS, &quota).await;
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "hello"}]}});
+    let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "many"},
+        "spec": {"replicas": 10, "selector": {"matchLabels": {"a": "b"}}, "template": template}});
+    admin.create("/apis/apps/v1/namespaces/default/replicasets", &set).await;
+    let mut watcher = world.admin().await;
+    let told = "/api/v1/namespaces/default/events?watch=1&fieldSelector=reason%3DFailedCreate";
+    let mut events = Events::of(&mut watcher, told, "application/json").await;
+    let event = events.next().await.unwrap()["object"].clone();
+    assert_eq!((&event["type"], &event["involvedObject"]["name"]), (&json!("Warning"), &json!("many")));
+    let message = event["message"].as_str().unwrap();
+    assert!(message.starts_with("Error creating: pods \"many-"), "{message}");
+    assert!(
+        message.ends_with("exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3"),
+        "{message}"
+    );
+    assert_eq!(admin.get(PODS).await.json()["items"].as_array().unwrap().len(), 3);
+    let created = "/api/v1/namespaces/default/events?fieldSelector=reason%3DSuccessfulCreate";
+    let created = admin.get(created).await.json();
+    assert_eq!(
+        created["items"].as_array().unwrap().len(),
+        3,
+        "none tells of a pod that is not there: {created}"
+    );
+}

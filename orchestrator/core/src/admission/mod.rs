@@ -47,7 +47,7 @@ pub fn admit_create(
         node::allocate(snapshot, object, ranges)?;
     }
     lease::stamp(kind, object, stamp.now);
-    quota::admit(snapshot, kind, object)
+    snapshot.quotas().admit(kind, object, None)
 }
 
 /// What holds for new and for changed objects alike.
@@ -61,12 +61,13 @@ fn settled(snapshot: &Snapshot, kind: &Kind, object: &Value) -> Result<(), Error
     Ok(())
 }
 
-/// Admits a prepared change.
+/// Admits a prepared change of `old`.
 pub fn admit_update(
     snapshot: &Snapshot,
     kind: &Kind,
     endpoint: Endpoint,
     object: &mut Value,
+    old: &Value,
     ranges: &Ranges,
     stamp: &Stamp,
 ) -> Result<(), Error> {
@@ -77,16 +78,28 @@ pub fn admit_update(
         service::allocate(snapshot, object, ranges, stamp.seed)?;
     }
     lease::stamp(kind, object, stamp.now);
+    if quota::grows(kind) && endpoint != Endpoint::Status {
+        snapshot.quotas().admit(kind, object, Some(old))?;
+    }
     Ok(())
 }
 
 /// What must still be true on the state that the write finds: the namespace is alive and has room, what was
-/// allocated is free.
-pub fn recheck(snapshot: &Snapshot, kind: &Kind, object: &Value, is_new: bool) -> Result<(), Error> {
-    if is_new {
+/// allocated is free. `quotas` are those of the snapshot and of what is written together with the object before it.
+pub fn recheck(
+    snapshot: &Snapshot,
+    quotas: &mut quota::Index,
+    kind: &Kind,
+    object: &Value,
+    old: Option<&Value>,
+) -> Result<(), Error> {
+    if old.is_none() {
         namespace::admit_create(snapshot, kind, object)?;
         custom::admit_create(snapshot, kind)?;
-        quota::admit(snapshot, kind, object)?;
+    }
+    if old.is_none() || quota::grows(kind) {
+        quotas.admit(kind, object, old)?;
+        quotas.reserve(kind, object, old);
     }
     if is_core(kind, "services") {
         service::check_free(snapshot, object)?;
@@ -99,5 +112,5 @@ pub fn recheck(snapshot: &Snapshot, kind: &Kind, object: &Value, is_new: bool) -
 
 /// Whether [`recheck`] can find anything.
 pub fn needs_recheck(kind: &Kind, is_new: bool) -> bool {
-    is_new && (kind.namespaced() || kind.custom || is_core(kind, "nodes")) || is_core(kind, "services")
+    is_new && (kind.namespaced() || kind.custom || is_core(kind, "nodes")) || quota::grows(kind)
 }

@@ -26,7 +26,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
         return Outcome::nothing();
     };
     let value = object.value();
-    let used = quota::used(snapshot, object);
+    let used = snapshot.quotas().used(key);
     let used: Map<String, Value> =
         used.into_iter().map(|(name, amount)| (name, amount.to_string().into())).collect();
     let mut status = json!({});
