@@ -16,6 +16,7 @@ mod relay;
 mod sessions;
 pub mod store;
 mod tasks;
+mod webhooks;
 
 pub use authn::Identity;
 pub use config::Config;
@@ -75,7 +76,9 @@ impl ControlPlane {
             ..front_door::Options::default()
         };
         let identity = Identities::open(&config, address, options.ranges.first_address())?;
-        let door = FrontDoor::new(cache.clone(), options);
+        let (connections, drivers, supervisor) = (Tasks::default(), Tasks::default(), Supervisor::default());
+        let nodes = Nodes::new(connections.clone());
+        let door = FrontDoor::reaching(nodes.clone(), cache.clone(), options);
         let advertised = Advertised { address: config.advertised(address) };
         let made = async {
             door.bootstrap(&advertised).await?;
@@ -84,7 +87,6 @@ impl ControlPlane {
         made.await.context("the first objects could not be written")?;
         let registry = Registry::open(&config.data_dir.join("registry"))?;
 
-        let (connections, drivers, supervisor) = (Tasks::default(), Tasks::default(), Supervisor::default());
         let stop = drivers.stopping().clone();
         let effects = drivers::Effects { signer: identity.signer, tokens: identity.tokens.clone() };
         let controllers =
@@ -93,7 +95,6 @@ impl ControlPlane {
         let scheduler = drivers::run_scheduler(cache.clone(), door.clone(), stop);
         supervisor.spawn(&drivers, "the scheduler", scheduler);
 
-        let nodes = Nodes::new(connections.clone());
         let api = Api::new(Ground {
             cache: cache.clone(),
             door,

@@ -46,6 +46,11 @@ impl Nodes {
         Nodes { connections: Arc::default(), tasks }
     }
 
+    /// Where the work for connections is done.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
     /// Takes over a connection that the agent of `node` has opened; a newer one replaces an older one. The handshake goes
     /// on in the background: an agent may attach before it serves.
     pub(crate) fn attach<I>(&self, node: &str, io: I)

@@ -26,6 +26,25 @@ pub enum Reason {
     Timeout,
 }
 
+const REASONS: [Reason; 16] = [
+    Reason::BadRequest,
+    Reason::Unauthorized,
+    Reason::Forbidden,
+    Reason::NotFound,
+    Reason::MethodNotAllowed,
+    Reason::NotAcceptable,
+    Reason::Conflict,
+    Reason::AlreadyExists,
+    Reason::Expired,
+    Reason::RequestEntityTooLarge,
+    Reason::UnsupportedMediaType,
+    Reason::Invalid,
+    Reason::TooManyRequests,
+    Reason::InternalError,
+    Reason::ServiceUnavailable,
+    Reason::Timeout,
+];
+
 impl Reason {
     /// The HTTP status code that goes with the reason.
     pub fn code(self) -> u16 {
@@ -74,6 +93,9 @@ struct Inner {
     causes: Vec<Cause>,
     retry_after_seconds: Option<u32>,
     continue_token: String,
+    /// Code and reason in the words of somebody else, which take the place of the reason's own.
+    answered: Option<(u16, String)>,
+    warnings: Vec<String>,
 }
 
 impl Error {
@@ -88,7 +110,18 @@ impl Error {
             causes: Vec::new(),
             retry_after_seconds: None,
             continue_token: String::new(),
+            answered: None,
+            warnings: Vec::new(),
         }))
+    }
+
+    /// What somebody else, whom the server has asked, answers: any code of failure and any reason, or none.
+    pub fn answered(code: u16, reason: &str, message: impl Into<String>) -> Error {
+        let known = REASONS.iter().find(|known| format!("{known:?}") == reason);
+        let known = known.or_else(|| REASONS.iter().find(|known| known.code() == code));
+        let mut error = Error::new(known.copied().unwrap_or(Reason::BadRequest), message);
+        error.0.answered = Some((code, reason.into()));
+        error
     }
 
     fn about(reason: Reason, resource: &str, name: &str, message: String) -> Error {
@@ -203,14 +236,25 @@ impl Error {
         self
     }
 
-    /// The machine-readable reason.
+    /// Adds what the client is told besides.
+    pub fn warning(mut self, warnings: impl IntoIterator<Item = String>) -> Error {
+        self.0.warnings.extend(warnings);
+        self
+    }
+
+    /// What the client is told besides.
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
+    }
+
+    /// The machine-readable reason; the nearest one of what somebody else has answered.
     pub fn reason(&self) -> Reason {
         self.0.reason
     }
 
     /// The HTTP status code.
     pub fn code(&self) -> u16 {
-        self.0.reason.code()
+        self.0.answered.as_ref().map_or_else(|| self.0.reason.code(), |(code, _)| *code)
     }
 
     /// Seconds after which a client may try again.
@@ -240,8 +284,13 @@ impl Error {
         }
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": inner.message, "reason": format!("{:?}", inner.reason), "code": self.code(),
+            "message": inner.message, "code": self.code(),
         });
+        match &inner.answered {
+            None => status["reason"] = format!("{:?}", inner.reason).into(),
+            Some((_, reason)) if reason.is_empty() => {}
+            Some((_, reason)) => status["reason"] = reason.as_str().into(),
+        }
         if !inner.continue_token.is_empty() {
             status["metadata"]["continue"] = inner.continue_token.as_str().into();
         }

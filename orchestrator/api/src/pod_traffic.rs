@@ -12,6 +12,8 @@ pub const TCP_PATH: &str = "/pods/tcp";
 pub const UDP_PATH: &str = "/pods/udp";
 /// The node that asks. What a node says of itself here is replaced by what its certificate proves.
 pub const SOURCE_NODE: &str = "peapod-source-node";
+/// What stands in the place of a node where the server itself asks: no node is called so.
+pub const SERVER: &str = "";
 /// The node that is asked.
 pub const DESTINATION_NODE: &str = "peapod-destination-node";
 /// `IP:PORT` of the pod that dials.

@@ -26,3 +26,4 @@ pub mod snapshot;
 pub mod strategy;
 pub mod table;
 pub mod validation;
+pub mod webhook;

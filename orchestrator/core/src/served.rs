@@ -119,6 +119,20 @@ impl Served {
         }
     }
 
+    /// An object of this kind in another form of it.
+    pub fn shown_as(&self, other: &Served, object: &Value) -> Value {
+        let mut object = object.clone();
+        if self.api_version() == other.api_version() {
+            return object;
+        }
+        self.store(&mut object);
+        match other {
+            Served::Row(kind) => convert::show(kind, &mut object),
+            Served::Custom(custom) => custom.show(&mut object),
+        }
+        object
+    }
+
     /// Whether [`Served::shown`] gives stored objects as they are.
     pub fn is_stored(&self) -> bool {
         matches!(self, Served::Row(kind) if kinds::stored_as(kind).is_none())
@@ -181,6 +195,15 @@ impl Kinds {
     /// Every kind in every version that is served.
     pub fn iter(&self) -> impl Iterator<Item = Served> {
         kinds::KINDS.iter().map(Served::Row).chain(self.custom())
+    }
+
+    /// The other forms of a kind: other versions, and kinds that are stored as the same.
+    pub fn forms_of(&self, kind: &Served) -> impl Iterator<Item = Served> {
+        let (stored, own) = (kind.stored_resource(), kind.api_version());
+        let same_name = kind.plural.clone();
+        self.iter().filter(move |other| {
+            other.plural == same_name && other.stored_resource() == stored && other.api_version() != own
+        })
     }
 
     /// Every resource that is stored, once.

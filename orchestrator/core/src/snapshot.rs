@@ -5,6 +5,7 @@ use crate::custom::DEFINITIONS;
 use crate::policy::Policies;
 use crate::quota;
 use crate::served::Kinds;
+use crate::webhook::Webhooks;
 use imbl::{OrdMap, OrdSet};
 use peapod_api::object::Owner;
 use peapod_api::{Key, Object};
@@ -55,6 +56,7 @@ pub struct Snapshot {
     orphan_pods: OrdSet<Key>,
     kinds: Arc<Kinds>,
     policies: Arc<Policies>,
+    webhooks: Arc<Webhooks>,
     rbac: rbac::Index,
     quotas: quota::Index,
 }
@@ -73,6 +75,11 @@ impl Snapshot {
     /// The admission policies. The same pointer as long as none changes.
     pub fn policies(&self) -> &Arc<Policies> {
         &self.policies
+    }
+
+    /// The admission webhooks. The same pointer as long as none changes.
+    pub fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.webhooks
     }
 
     /// Raises the revision without a change: revisions are reserved in blocks and never reused after a restart.
@@ -197,6 +204,9 @@ impl Snapshot {
         }
         if let Some(policies) = self.policies.changed(change) {
             self.policies = Arc::new(policies);
+        }
+        if let Some(webhooks) = self.webhooks.changed(change) {
+            self.webhooks = Arc::new(webhooks);
         }
         if change.key.resource() == DEFINITIONS
             && let Some(kinds) = self.kinds.changed(change.key.name(), change.after.as_deref())

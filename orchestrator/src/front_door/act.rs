@@ -1,13 +1,18 @@
 //! What controllers and the scheduler ask for: all of it in one guarded request.
 
+use super::admit::{Asked, Given};
 use super::commit::Failure;
 use super::prepare::{self, Moment, Step};
+use super::request::{DeleteOptions, Target, WriteOptions};
 use super::{FrontDoor, MAX_ATTEMPTS, pod};
 use crate::cache::Guard;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use peapod_api::error::Reason;
-use peapod_api::{Error, Key, Kind, Object};
+use peapod_api::{Error, Key, Kind, Object, Subresource};
 use peapod_core::action::{Action, Propagation};
+use peapod_core::auth::{User, account};
 use peapod_core::patch::{Operation, merge};
 use peapod_core::quota;
 use peapod_core::served::{Kinds, Served};
@@ -18,13 +23,17 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Steps of one request about which webhooks are asked at a time.
+const ASKED_AT_A_TIME: usize = 16;
+
 impl FrontDoor {
     /// Does all of `actions` or none, if `guards` hold; events are written besides and fail nothing: one belongs to the
     /// action that follows it. If a dependent may not be created, those before it are, which is told in an event about their
     /// owner. An object that another write has changed meanwhile is read again, as long as the guards hold. Errors: Conflict if
     /// a guard does not hold, or if a pod to be bound is not free; otherwise what speaks against an action.
     pub async fn act(&self, user: &str, guards: Vec<Guard>, actions: Vec<Action>) -> Result<(), Error> {
-        let Done { mut events, refused } = self.act_once_or_again(user, guards, &actions).await?;
+        let Done { events, refused } = self.act_once_or_again(user, guards, &actions).await?;
+        let mut events: Vec<Action> = events.into_iter().map(|(_, event)| event).collect();
         events.extend(refused.as_ref().map(Refused::event));
         self.record_all(user, events).await;
         refused.map_or(Ok(()), |refused| Err(refused.why))
@@ -41,7 +50,8 @@ impl FrontDoor {
             let snapshot = self.cache().snapshot();
             let mut plan = Plan::new(self, &snapshot, manager(user), &newer);
             actions.iter().try_for_each(|action| plan.add(action))?;
-            let (steps, done) = plan.end();
+            let (steps, mut done) = plan.end();
+            let steps = self.admitted(user, &snapshot, steps, &mut done).await?;
             if steps.is_empty() {
                 return Ok(done);
             }
@@ -56,6 +66,94 @@ impl FrontDoor {
         }
         Err(Error::new(Reason::Conflict, "too many others write the same objects"))
     }
+}
+
+impl FrontDoor {
+    /// Asks policies and webhooks about each step, as if it were a request of its own. What is created they may change. After
+    /// a dependent that is refused no other one is created.
+    async fn admitted(
+        &self,
+        user: &str,
+        snapshot: &Snapshot,
+        steps: Vec<Step>,
+        done: &mut Done,
+    ) -> Result<Vec<Step>, Error> {
+        if steps.iter().all(|step| FrontDoor::admits_all(snapshot, &step.kind)) {
+            return Ok(steps);
+        }
+        let (writer, manager) = (account::user_of(user), manager(user));
+        let options = WriteOptions { field_manager: manager.into(), ..WriteOptions::default() };
+        let created = |step: &Step| {
+            step.before.is_none().then(|| (step.key.clone(), owner_of(snapshot.kinds(), &step.object)))
+        };
+        let ask = |step: Step| {
+            let created = created(&step);
+            self.admitted_step(&writer, step, &options).map(|admitted| (created, admitted)).boxed()
+        };
+        let asked: Vec<BoxFuture<'_, _>> = steps.into_iter().map(ask).collect();
+        let mut answers = stream::iter(asked).buffered(ASKED_AT_A_TIME);
+        let (mut kept, mut refused) = (Vec::new(), None);
+        while let Some((created, admitted)) = answers.next().await {
+            match (admitted, created) {
+                (Ok(_), Some((key, _))) if refused.is_some() => done.forget(&key),
+                (Ok(step), _) => kept.push(step),
+                (Err(why), Some((key, Some(owner)))) => {
+                    done.forget(&key);
+                    refused = refused.or(Some(Refused { owner, why }));
+                }
+                (Err(why), _) => return Err(why),
+            }
+        }
+        done.refused = refused.or(done.refused.take());
+        Ok(kept)
+    }
+
+    async fn admitted_step(&self, user: &User, step: Step, options: &WriteOptions) -> Result<Step, Error> {
+        let target = Target {
+            kind: step.kind.clone(),
+            namespace: step.key.namespace().into(),
+            name: step.key.name().into(),
+            subresource: step.part,
+        };
+        let asked = |given| Asked::new(user, &target, given);
+        let Some(before) = &step.before else {
+            let (asked, mut object) = (asked(Given::Create(options)), step.object.clone());
+            self.mutate(&asked, &mut object, None).await?;
+            let step = if object == step.object { step } else { self.created_again(&step, object, options)? };
+            self.judge(&asked, Some(&step.object), None).await?;
+            return Ok(step);
+        };
+        if is_deletion(&step, &before.value()) {
+            let deletion = DeleteOptions::default();
+            self.judge_deletion(&asked(Given::Delete(&deletion)), before).await?;
+        } else if step.part == Some(Subresource::Binding) {
+            let binding = pod::binding(&step.object);
+            self.judge(&asked(Given::Create(options)), Some(&binding), None).await?;
+        } else {
+            self.judge(&asked(Given::Update(options)), Some(&step.object), Some(before)).await?;
+        }
+        Ok(step)
+    }
+
+    /// The same creation of what the object has become.
+    fn created_again(&self, step: &Step, object: Value, options: &WriteOptions) -> Result<Step, Error> {
+        let (snapshot, api_version) = (self.cache().snapshot(), step.kind.api_version());
+        let moment = self.moment(&snapshot);
+        let operation = Operation {
+            manager: &options.field_manager,
+            api_version: &api_version,
+            subresource: "",
+            now: moment.stamp.now,
+        };
+        prepare::create(&moment, &step.kind, object, Some(&operation))
+    }
+}
+
+/// Whether the step comes of a request to delete, and not of a change that lets an object under deletion go.
+fn is_deletion(step: &Step, before: &Value) -> bool {
+    let is_marked = |object: &Value| object["metadata"]["deletionTimestamp"].is_string();
+    let begins = (step.removes || is_marked(&step.object)) && !is_marked(before);
+    begins || step.removes && step.object == *before
 }
 
 /// Whom managed fields name: Kubernetes' own names, which clients know.
@@ -81,8 +179,20 @@ struct Plan<'a> {
 /// What a list of actions leads to besides writes.
 #[derive(Default)]
 struct Done {
-    events: Vec<Action>,
+    /// Each with what is created together with it.
+    events: Vec<(Option<Key>, Action)>,
     refused: Option<Refused>,
+}
+
+impl Done {
+    fn tell(&mut self, created: Option<Key>, events: impl Iterator<Item = Action>) {
+        self.events.extend(events.map(|event| (created.clone(), event)));
+    }
+
+    /// The object of that key is not created.
+    fn forget(&mut self, created: &Key) {
+        self.events.retain(|(key, _)| key.as_ref() != Some(created));
+    }
 }
 
 /// A dependent that may not be created.
@@ -115,7 +225,7 @@ impl<'a> Plan<'a> {
     }
 
     fn end(mut self) -> (Vec<Step>, Done) {
-        self.done.events.append(&mut self.announced);
+        self.done.tell(None, self.announced.drain(..));
         (self.steps, self.done)
     }
 
@@ -125,10 +235,16 @@ impl<'a> Plan<'a> {
                 self.announced.push(action.clone());
                 return Ok(());
             }
-            Action::Create { object } if !self.creates(object)? => self.announced.clear(),
+            Action::Create { object } => match self.creates(object)? {
+                true => {
+                    let created = self.steps.last().map(|step| step.key.clone());
+                    self.done.tell(created, self.announced.drain(..));
+                }
+                false => self.announced.clear(),
+            },
             _ => self.write(action)?,
         }
-        self.done.events.append(&mut self.announced);
+        self.done.tell(None, self.announced.drain(..));
         Ok(())
     }
 
@@ -137,24 +253,13 @@ impl<'a> Plan<'a> {
         if self.done.refused.is_some() {
             return Ok(false);
         }
-        match (self.create(object), self.owner(object)) {
+        match (self.create(object), owner_of(self.kinds(), object)) {
             (Err(why), Some(owner)) if is_refusal(&why) => {
                 self.done.refused = Some(Refused { owner, why });
                 Ok(false)
             }
             (created, _) => created.map(|()| true),
         }
-    }
-
-    /// The controller of a new object.
-    fn owner(&self, object: &Value) -> Option<Key> {
-        let metadata = &object["metadata"];
-        let owners = metadata["ownerReferences"].as_array()?;
-        let owner = owners.iter().find(|owner| owner["controller"] == true)?;
-        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_string();
-        let kind = self.kinds().of_object(&text(&owner["apiVersion"]), &text(&owner["kind"]))?;
-        let namespace = if kind.namespaced() { text(&metadata["namespace"]) } else { String::new() };
-        Some(Key::new(&kind.stored_resource(), &namespace, &text(&owner["name"])))
     }
 
     fn write(&mut self, action: &Action) -> Result<(), Error> {
@@ -254,7 +359,9 @@ impl<'a> Plan<'a> {
         let part = if endpoint == Endpoint::Status { "status" } else { "" };
         let operation = self.operation(&api_version, part);
         let step = prepare::update(&self.moment, &kind, endpoint, &base, object, Some(&operation))?;
-        self.steps.push(Step { before: Some(before), ..step });
+        // Both halves at once are one write of the object.
+        let part = step.part.filter(|part| pending.is_none_or(|step| step.part == Some(*part)));
+        self.steps.push(Step { before: Some(before), part, ..step });
         Ok(())
     }
 
@@ -295,9 +402,28 @@ impl<'a> Plan<'a> {
             };
         self.steps.retain(|step| step.key != *key);
         let key = key.clone();
-        self.steps.push(Step { kind, key, before: Some(before), object, removes, warnings: Vec::new() });
+        self.steps.push(Step {
+            kind,
+            key,
+            before: Some(before),
+            part: None,
+            object,
+            removes,
+            warnings: Vec::new(),
+        });
         Ok(())
     }
+}
+
+/// The controller of a new object.
+fn owner_of(kinds: &Kinds, object: &Value) -> Option<Key> {
+    let metadata = &object["metadata"];
+    let owners = metadata["ownerReferences"].as_array()?;
+    let owner = owners.iter().find(|owner| owner["controller"] == true)?;
+    let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_string();
+    let kind = kinds.of_object(&text(&owner["apiVersion"]), &text(&owner["kind"]))?;
+    let namespace = if kind.namespaced() { text(&metadata["namespace"]) } else { String::new() };
+    Some(Key::new(&kind.stored_resource(), &namespace, &text(&owner["name"])))
 }
 
 /// Whether an owner is to be told of it: rules of the cluster speak against the object. That a namespace ends is no news.

@@ -91,7 +91,7 @@ impl FrontDoor {
             Some(Mend::Change(wanted)) => self.ensuring_step(snapshot, &wanted),
             Some(Mend::Replace) => {
                 let (before, object) = (Some(existing.clone()), existing.value());
-                Ok(Some(Step { kind, key, before, object, removes: true, warnings: Vec::new() }))
+                Ok(Some(Step { kind, key, before, part: None, object, removes: true, warnings: Vec::new() }))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Deletions of single objects.
 
+use super::admit::{Asked, Given};
 use super::commit::Failure;
 use super::decode;
 use super::prepare::Step;
@@ -30,17 +31,19 @@ impl FrontDoor {
             return Err(super::prepare::method_not_allowed());
         }
         self.admit_user(&self.cache().snapshot(), user, "delete", &target)?;
-        self.remove(user, &target, &options).await
+        self.remove(Some(user), &target, &options).await
     }
 
-    /// As [`FrontDoor::delete`], for a caller who may.
+    /// As [`FrontDoor::delete`], for a caller who may. Policies and webhooks are asked about a deletion by `user`; where none
+    /// is named, they have been asked before.
     pub(super) async fn remove(
         &self,
-        user: &User,
+        user: Option<&User>,
         target: &Target,
         options: &DeleteOptions,
     ) -> Result<Written, Error> {
         namespace::admit_delete(&target.kind, &target.name)?;
+        let asked = user.map(|user| Asked::new(user, target, Given::Delete(options)));
         let mut before = target.kind.shown(&existing(&self.cache().snapshot(), target)?);
         let mut turn = None;
         for _ in 0..MAX_ATTEMPTS {
@@ -48,8 +51,10 @@ impl FrontDoor {
             let Some(step) = self.deletion(target, &before, options) else {
                 return Ok(Written::ok(Shown::Object(before)));
             };
-            let snapshot = self.cache().snapshot();
-            let warnings = self.judge_change(&snapshot, user, target, None, &before, options.dry_run)?;
+            let warnings = match &asked {
+                Some(asked) => self.judge_deletion(asked, &before).await?,
+                None => Vec::new(),
+            };
             let shown = if step.removes {
                 Shown::Value(deletion::success(&target.kind, &target.name, &before.header.uid))
             } else {
@@ -88,6 +93,7 @@ impl FrontDoor {
             kind: target.kind.clone(),
             key,
             before: Some(before.clone()),
+            part: None,
             object,
             removes,
             warnings: Vec::new(),

@@ -52,7 +52,7 @@ impl FrontDoor {
     }
 
     async fn remove_if_there(self, user: User, target: Target, options: DeleteOptions) -> Result<(), Error> {
-        match self.remove(&user, &target, &options).await {
+        match self.remove(Some(&user), &target, &options).await {
             Err(error) if error.reason() == Reason::NotFound => Ok(()),
             other => other.map(|_| ()),
         }

@@ -2,6 +2,7 @@
 //! its last step.
 
 mod act;
+mod admit;
 mod bootstrap;
 mod commit;
 mod decode;
@@ -9,7 +10,6 @@ mod delete;
 mod event;
 mod many;
 mod pod;
-mod policy;
 mod prepare;
 mod request;
 mod scale;
@@ -21,6 +21,9 @@ pub use request::{
 };
 
 use crate::cache::Cache;
+use crate::nodes::Nodes;
+use crate::tasks::Tasks;
+use crate::webhooks::Webhooks;
 use jiff::Timestamp;
 use peapod_api::{Error, Key, Object};
 use peapod_core::admission::Ranges;
@@ -70,14 +73,21 @@ pub struct FrontDoor(Arc<Inner>);
 struct Inner {
     cache: Cache,
     options: Options,
+    webhooks: Webhooks,
     lanes: Vec<Mutex<()>>,
 }
 
 impl FrontDoor {
-    /// A front door to `cache`.
+    /// A front door to `cache`, whose webhooks are not in pods.
     pub fn new(cache: Cache, options: Options) -> FrontDoor {
+        FrontDoor::reaching(Nodes::new(Tasks::default()), cache, options)
+    }
+
+    /// A front door to `cache`, whose webhooks may be in pods of `nodes`.
+    pub(crate) fn reaching(nodes: Nodes, cache: Cache, options: Options) -> FrontDoor {
         let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
-        FrontDoor(Arc::new(Inner { cache, options, lanes }))
+        let webhooks = Webhooks::new(cache.clone(), nodes);
+        FrontDoor(Arc::new(Inner { cache, options, webhooks, lanes }))
     }
 
     /// The state that reads are answered from.

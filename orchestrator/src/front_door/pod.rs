@@ -1,5 +1,6 @@
 //! What is done to pods besides writing them: binding to a node, and eviction.
 
+use super::admit::{Asked, Given};
 use super::decode;
 use super::request::{Body, DeleteOptions, Shown, Target, WriteOptions, Written};
 use super::write::Made;
@@ -30,6 +31,13 @@ pub(super) fn bound(pod: &Object, node: &str, now: jiff::Timestamp) -> Result<Va
     Ok(value)
 }
 
+/// The `Binding` that a bound pod comes of.
+pub(super) fn binding(pod: &Value) -> Value {
+    let metadata = json!({"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]});
+    let target = json!({"kind": "Node", "name": pod["spec"]["nodeName"]});
+    json!({"kind": "Binding", "apiVersion": "v1", "metadata": metadata, "target": target})
+}
+
 fn success() -> Written {
     let status =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
@@ -46,9 +54,12 @@ impl FrontDoor {
         options: WriteOptions,
     ) -> Result<Written, Error> {
         self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
-        let (binding, warnings) =
+        let (mut binding, mut warnings) =
             decode::other("v1", "Binding", decode::read(&body)?, options.field_validation)?;
         names_the_pod(&target, &binding)?;
+        binding["metadata"]["name"] = target.name.as_str().into();
+        binding["metadata"]["namespace"] = target.namespace.as_str().into();
+        warnings.extend(self.admit_part(user, &target, &mut binding, &options).await?);
         let node = binding["target"]["name"].as_str().unwrap_or_default();
         if node.is_empty() || !matches!(binding["target"]["kind"].as_str(), None | Some("" | "Node")) {
             return Err(Error::bad_request("the target of a Binding must be a Node with a name"));
@@ -56,6 +67,20 @@ impl FrontDoor {
         let uid = binding["metadata"]["uid"].as_str().unwrap_or_default();
         self.assign(user, &target, uid, node, &options).await?;
         Ok(Written { warnings, ..success() })
+    }
+
+    /// Asks policies and webhooks about what is created as a part of a pod. Returns the warnings.
+    async fn admit_part(
+        &self,
+        user: &User,
+        target: &Target,
+        object: &mut Value,
+        options: &WriteOptions,
+    ) -> Result<Vec<String>, Error> {
+        let asked = Asked::new(user, target, Given::Create(options));
+        let mut warnings = self.mutate(&asked, object, None).await?;
+        warnings.extend(self.judge(&asked, Some(object), None).await?);
+        Ok(warnings)
     }
 
     async fn assign(
@@ -91,13 +116,15 @@ impl FrontDoor {
     ) -> Result<Written, Error> {
         self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
         let decoded = decode::read(&body)?;
-        let (eviction, warnings) = decode::other("policy/v1", "Eviction", decoded, options.field_validation)?;
+        let (mut eviction, mut warnings) =
+            decode::other("policy/v1", "Eviction", decoded, options.field_validation)?;
         names_the_pod(&target, &eviction)?;
+        warnings.extend(self.admit_part(user, &target, &mut eviction, &options).await?);
         let mut deletion = DeleteOptions::read(&eviction["deleteOptions"])?;
         deletion.dry_run |= options.dry_run;
         let pod = Target { subresource: None, ..target };
         self.spend_budget(&pod, deletion.dry_run).await?;
-        self.remove(user, &pod, &deletion).await?;
+        self.remove(None, &pod, &deletion).await?;
         Ok(Written { warnings, ..success() })
     }
 

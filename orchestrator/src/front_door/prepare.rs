@@ -1,7 +1,7 @@
 //! From a decoded object to what is written: the same steps for users, controllers and dry runs.
 
 use super::request::Target;
-use peapod_api::{Error, Key, Kind, Object};
+use peapod_api::{Error, Key, Kind, Object, Subresource};
 use peapod_core::admission::{self, Ranges};
 use peapod_core::patch::{Operation, managed_fields};
 use peapod_core::served::Served;
@@ -17,6 +17,8 @@ pub(super) struct Step {
     pub(super) key: Key,
     /// What it was decided on; none for a creation.
     pub(super) before: Option<Arc<Object>>,
+    /// The half of it that is written, where it is not the main one.
+    pub(super) part: Option<Subresource>,
     /// The object as it shall be; as it last was, if it is removed.
     pub(super) object: Value,
     /// Whether the object goes.
@@ -75,7 +77,7 @@ pub(super) fn create(
     if moment.snapshot.get(&key).is_some() {
         return Err(Error::already_exists(&kind.resource(), key.name()));
     }
-    Ok(Step { kind: kind.clone(), key, before: None, object, removes: false, warnings })
+    Ok(Step { kind: kind.clone(), key, before: None, part: None, object, removes: false, warnings })
 }
 
 /// Prepares the replacement of `before` by `object`, decoded and complete.
@@ -107,8 +109,17 @@ pub(super) fn update(
     }
     let warnings = strategy::validate_update(kind, endpoint, &object, &old)?;
     let removes = deletion::is_over(&object);
-    let (key, before) = (before.key.clone(), Some(before.clone()));
-    Ok(Step { kind: kind.clone(), key, before, object, removes, warnings })
+    let (key, before, part) = (before.key.clone(), Some(before.clone()), part(endpoint));
+    Ok(Step { kind: kind.clone(), key, before, part, object, removes, warnings })
+}
+
+fn part(endpoint: Endpoint) -> Option<Subresource> {
+    match endpoint {
+        Endpoint::Main | Endpoint::System => None,
+        Endpoint::Status => Some(Subresource::Status),
+        Endpoint::Binding => Some(Subresource::Binding),
+        Endpoint::Approval => Some(Subresource::Approval),
+    }
 }
 
 /// What the writer says of uid and resourceVersion must be so. Errors: 409.
@@ -130,7 +141,6 @@ fn same_object(kind: &Kind, before: &Object, object: &Value) -> Result<(), Error
 
 /// The half of the object that `target` names. Errors: 405 for a part that is not written this way.
 pub(super) fn endpoint(target: &Target) -> Result<Endpoint, Error> {
-    use peapod_api::Subresource;
     match target.subresource {
         None => Ok(Endpoint::Main),
         Some(Subresource::Status) => Ok(Endpoint::Status),

@@ -1,5 +1,6 @@
 //! Creates, updates and patches.
 
+use super::admit::{Asked, Given};
 use super::commit::Failure;
 use super::decode;
 use super::prepare;
@@ -15,7 +16,6 @@ use peapod_core::auth::{self, User};
 use peapod_core::patch::{self, Operation};
 use peapod_core::schema::Type;
 use peapod_core::schema::decode::Decoded;
-use peapod_core::served::Served;
 use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::certificate::stamp_requester;
 use serde_json::Value;
@@ -46,7 +46,7 @@ impl FrontDoor {
         }
         self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
         let decoded = read(&target, &body)?;
-        let (mut object, warnings) = decode::object(&target, decoded, options.field_validation)?;
+        let (mut object, mut warnings) = decode::object(&target, decoded, options.field_validation)?;
         if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
             return Err(Error::bad_request("resourceVersion should not be set on objects to be created"));
         }
@@ -55,8 +55,9 @@ impl FrontDoor {
         self.admit_user(&self.cache().snapshot(), user, "create", &named)?;
         stamp_requester(&target.kind, &mut object, user);
         target.kind.complete(&mut object)?;
-        self.mutate(&self.cache().snapshot(), user, &named, &mut object, None, options.dry_run)?;
-        let mut written = self.insert(user, &target.kind, object, &options).await?;
+        let asked = Asked::new(user, &named, Given::Create(&options));
+        warnings.extend(self.mutate(&asked, &mut object, None).await?);
+        let mut written = self.insert(user, &named, object, &options).await?;
         written.warnings.splice(0..0, warnings);
         Ok(written)
     }
@@ -66,10 +67,11 @@ impl FrontDoor {
     async fn insert(
         &self,
         user: &User,
-        kind: &Served,
+        target: &Target,
         object: Value,
         options: &WriteOptions,
     ) -> Result<Written, Error> {
+        let (kind, asked) = (&target.kind, Asked::new(user, target, Given::Create(options)));
         let api_version = kind.api_version();
         let named = object["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
         for _ in 0..MAX_ATTEMPTS {
@@ -82,7 +84,7 @@ impl FrontDoor {
             };
             auth::admit_write(&snapshot, user, kind, None, &step.object, None)?;
             let mut warnings = step.warnings.clone();
-            warnings.extend(self.judge_create(&snapshot, user, kind, &step.object, options.dry_run)?);
+            warnings.extend(self.judge(&asked, Some(&step.object), None).await?);
             if options.dry_run {
                 return Ok(Written { shown: FrontDoor::rehearse(&step), created: true, warnings });
             }
@@ -165,7 +167,7 @@ impl FrontDoor {
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
             if snapshot.get(&target.key()).is_some() {
-                let now = self.moment(&snapshot).stamp.now;
+                let now = self.now();
                 let change = |before: &Object| applied(target, before, &config, &options, now, &warnings);
                 return self.change(user, target, endpoint, &options, change).await;
             }
@@ -191,23 +193,23 @@ impl FrontDoor {
     ) -> Result<Option<Written>, Error> {
         let api_version = target.kind.api_version();
         let ty = target.kind.ty()?;
-        let snapshot = self.cache().snapshot();
-        let moment = self.moment(&snapshot);
-        let operation = operation(options, &api_version, "", moment.stamp.now);
         if config["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
             return Err(Error::not_found(&target.kind.resource(), &target.name));
         }
+        let asked = Asked::new(user, target, Given::Create(options));
+        let operation = operation(options, &api_version, "", self.now());
         let mut object = patch::apply::apply(ty, None, config, &operation, options.force)?;
         stamp_requester(&target.kind, &mut object, user);
         target.kind.complete(&mut object)?;
-        self.mutate(&snapshot, user, target, &mut object, None, options.dry_run)?;
-        let step = match prepare::create(&moment, &target.kind, object, None) {
+        let mut warnings = self.mutate(&asked, &mut object, None).await?;
+        let snapshot = self.cache().snapshot();
+        let step = match prepare::create(&self.moment(&snapshot), &target.kind, object, None) {
             Err(error) if error.reason() == Reason::AlreadyExists => return Ok(None),
             other => other?,
         };
         auth::admit_write(&snapshot, user, &target.kind, None, &step.object, None)?;
-        let mut warnings = step.warnings.clone();
-        warnings.extend(self.judge_create(&snapshot, user, &target.kind, &step.object, options.dry_run)?);
+        warnings.extend(step.warnings.iter().cloned());
+        warnings.extend(self.judge(&asked, Some(&step.object), None).await?);
         if options.dry_run {
             return Ok(Some(Written { shown: FrontDoor::rehearse(&step), created: true, warnings }));
         }
@@ -222,8 +224,9 @@ impl FrontDoor {
         }
     }
 
-    /// Changes the target by `change`, which makes the new object from the one that is there. Where the new object names
-    /// no resourceVersion of its own, the change is made again on the fresh object if another write came first.
+    /// Changes the target by `change`, which makes the new object from the one that is there. Where the new object names no
+    /// resourceVersion of its own, the change is made again on the fresh object if another write came first. Policies and
+    /// webhooks are asked each time; about a binding they have been asked before.
     pub(super) async fn change(
         &self,
         user: &User,
@@ -234,20 +237,25 @@ impl FrontDoor {
     ) -> Result<Written, Error> {
         let (key, api_version) = (target.key(), target.kind.api_version());
         let mut before = target.kind.shown(&existing(&self.cache().snapshot(), target)?);
+        let asked = Asked::new(user, target, Given::Update(options));
+        let asks = endpoint != Endpoint::Binding;
         let mut turn = None;
         for _ in 0..MAX_ATTEMPTS {
+            let mut made = change(&before)?;
+            if asks {
+                made.warnings.extend(self.mutate(&asked, &mut made.object, Some(&before)).await?);
+            }
             let snapshot = self.cache().snapshot();
             let moment = self.moment(&snapshot);
-            let mut made = change(&before)?;
-            self.mutate(&snapshot, user, target, &mut made.object, Some(&before), options.dry_run)?;
             let operation = operation(options, &api_version, target.part(), moment.stamp.now);
             let operation = (!made.recorded).then_some(&operation);
             let step = prepare::update(&moment, &target.kind, endpoint, &before, made.object, operation)?;
             let part = target.subresource;
             auth::admit_write(&snapshot, user, &target.kind, part, &step.object, Some(&before))?;
-            let judged =
-                self.judge_change(&snapshot, user, target, Some(&step.object), &before, options.dry_run)?;
-            let warnings = [made.warnings, step.warnings.clone(), judged].concat();
+            let mut warnings = [made.warnings, step.warnings.clone()].concat();
+            if asks {
+                warnings.extend(self.judge(&asked, Some(&step.object), Some(&before)).await?);
+            }
             if options.dry_run {
                 return Ok(Written { warnings, ..Written::ok(FrontDoor::rehearse(&step)) });
             }

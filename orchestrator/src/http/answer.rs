@@ -75,6 +75,7 @@ pub(crate) fn error(error: &Error) -> Answer {
     if let Some(seconds) = error.retry_after_seconds() {
         set_header(&mut answer, header::RETRY_AFTER, &seconds.to_string());
     }
+    add_warnings(&mut answer, error.warnings());
     answer
 }
 

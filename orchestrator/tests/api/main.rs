@@ -14,6 +14,7 @@ mod reads;
 mod rights;
 mod tokens;
 mod watches;
+mod webhooks;
 mod writes;
 
 use client::{Client, World};

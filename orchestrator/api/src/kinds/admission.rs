@@ -56,7 +56,6 @@ pub(super) fn rows() -> Vec<Kind> {
             scope: Scope::Cluster,
             categories: texts!("api-extensions"),
             columns: vec![NAME, typed("Webhooks", "integer", Cell::Computed("policy.webhooks")), AGE],
-            acted_on: false,
             ..row(
                 ADMISSION,
                 "MutatingWebhookConfiguration",
@@ -101,7 +100,6 @@ pub(super) fn rows() -> Vec<Kind> {
             scope: Scope::Cluster,
             categories: texts!("api-extensions"),
             columns: vec![NAME, typed("Webhooks", "integer", Cell::Computed("policy.webhooks")), AGE],
-            acted_on: false,
             ..row(
                 ADMISSION,
                 "ValidatingWebhookConfiguration",

@@ -169,8 +169,6 @@ mod tests {
             "storage.k8s.io/v1 StorageClass",
             "storage.k8s.io/v1 VolumeAttachment",
             "storage.k8s.io/v1 VolumeAttributesClass",
-            "admissionregistration.k8s.io/v1 MutatingWebhookConfiguration",
-            "admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration",
             "flowcontrol.apiserver.k8s.io/v1 FlowSchema",
             "flowcontrol.apiserver.k8s.io/v1 PriorityLevelConfiguration",
             "apiregistration.k8s.io/v1 APIService",

@@ -2,6 +2,7 @@
 //! "Managing Service Accounts", TokenRequest. Signing is not done here.
 
 use super::User;
+use super::impersonation::split_account;
 use super::rbac::ACCOUNT_PREFIX;
 use crate::snapshot::Snapshot;
 use crate::validation::{items, text};
@@ -71,6 +72,13 @@ impl Reference {
 /// The groups of every account of `namespace`.
 pub(super) fn groups(namespace: &str) -> [String; 2] {
     ["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")]
+}
+
+/// The user of that name, with the groups that come with it if it is a service account.
+pub fn user_of(name: &str) -> User {
+    let groups = split_account(name).map(|(namespace, _)| groups(namespace));
+    let groups: Vec<&str> = groups.iter().flatten().map(String::as_str).collect();
+    User::new(name, &groups)
 }
 
 /// Answers a TokenRequest, decoded, for the account: what the token is to say. The request is completed with what was left

@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 pub(crate) const CALL_LIMIT: u64 = 1_000_000;
 /// What the rules of one object may cost together.
 pub(crate) const OBJECT_LIMIT: u64 = 10_000_000;
+/// What the match conditions of one webhook may cost together.
+pub(crate) const CONDITIONS_LIMIT: u64 = 2_500_000;
 /// Longest source of an expression, in bytes.
 const SOURCE_LIMIT_BYTES: usize = 16 << 10;
 /// Deepest nesting of brackets in an expression.

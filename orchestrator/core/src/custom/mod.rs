@@ -134,12 +134,17 @@ impl Custom {
             return None;
         }
         let mut value = object.value();
-        value["apiVersion"] = self.kind.api_version().into();
-        self.normalize(&mut value);
-        self.default(&mut value);
+        self.show(&mut value);
         let mut shown = Draft::new(&self.kind, object.key.clone(), value).at(object.revision);
         shown.header = object.header.clone();
         Some(Arc::new(shown))
+    }
+
+    /// Brings an object of whatever version into this one.
+    pub fn show(&self, object: &mut Value) {
+        object["apiVersion"] = self.kind.api_version().into();
+        self.normalize(object);
+        self.default(object);
     }
 
     /// Brings an object of this version into the version that is stored.

@@ -2,15 +2,16 @@
 
 use super::compiled::Validation;
 use super::matching::takes;
-use super::{Compiled, Policy, Write, is_beyond_policies, namespace_of};
+use super::{Compiled, Policy, Write, is_beyond_policies, namespace_of, request};
 use crate::cel::{Budget, CALL_LIMIT, Fault, Key, OBJECT_LIMIT, Program, Val};
 use crate::custom::plain;
+use crate::served::Served;
 use crate::snapshot::Snapshot;
 use crate::validation::{items, text};
 use peapod_api::error::{Cause, Reason};
 use peapod_api::selector::LabelSelector;
 use peapod_api::{Error, Object};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -88,7 +89,19 @@ pub(super) struct Asked<'a> {
     pub(super) budget: u64,
 }
 
-pub(super) type Variables = BTreeMap<&'static str, Val>;
+pub(crate) type Variables = BTreeMap<&'static str, Val>;
+
+/// What every expression may speak of, for who knows the write's object as `kind`.
+pub(crate) fn variables(snapshot: &Snapshot, write: &Write<'_>, kind: &Served) -> Variables {
+    let object = |value: Option<&Value>| value.map_or(Val::Null, |v| plain(&write.shown_as(kind, v)));
+    let namespace = namespace_of(snapshot, write.namespace);
+    BTreeMap::from([
+        ("object", object(write.new)),
+        ("oldObject", object(write.old)),
+        ("request", plain(&request(write, kind))),
+        ("namespaceObject", namespace.as_ref().map_or(Val::Null, plain)),
+    ])
+}
 
 impl Asked<'_> {
     fn failures(&mut self) -> Vec<Failure> {
@@ -99,7 +112,7 @@ impl Asked<'_> {
         let compiled = self.policy.compiled();
         let mut failures = Vec::new();
         for params in params {
-            let mut variables = self.variables();
+            let mut variables = variables(self.snapshot, self.write, self.write.kind);
             variables.insert("params", params);
             match self.is_meant(compiled, &variables) {
                 Ok(true) => {}
@@ -120,17 +133,6 @@ impl Asked<'_> {
     /// Whether a policy that cannot be asked denies.
     pub(super) fn fails(&self) -> bool {
         self.policy.object["spec"]["failurePolicy"] != "Ignore"
-    }
-
-    pub(super) fn variables(&self) -> Variables {
-        let object = |value: Option<&Value>| value.map_or(Val::Null, plain);
-        let namespace = namespace_of(self.snapshot, self.write.namespace);
-        BTreeMap::from([
-            ("object", object(self.write.new)),
-            ("oldObject", object(self.write.old)),
-            ("request", plain(&request(self.write))),
-            ("namespaceObject", object(namespace.as_ref())),
-        ])
     }
 
     pub(super) fn eval(
@@ -229,18 +231,4 @@ impl Asked<'_> {
         }
         Ok(found.iter().map(|object| plain(&served.shown(object).value())).collect())
     }
-}
-
-/// The write as an `AdmissionRequest`.
-fn request(write: &Write<'_>) -> Value {
-    let (kind, user) = (write.kind, write.user);
-    let gvk = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
-    let gvr = json!({"group": kind.group, "version": kind.version, "resource": kind.plural});
-    let part = write.part.map_or("", |part| part.name());
-    json!({
-        "kind": gvk, "requestKind": gvk, "resource": gvr, "requestResource": gvr, "subResource": part,
-        "requestSubResource": part, "name": write.name, "namespace": write.namespace, "operation": write.operation(),
-        "userInfo": {"username": user.name, "uid": user.uid, "groups": user.groups},
-        "dryRun": write.dry_run,
-    })
 }

@@ -1,6 +1,7 @@
 //! Which writes a policy, or its binding, speaks of.
 
 use super::{Write, namespace_of};
+use crate::served::{Kinds, Served};
 use crate::snapshot::Snapshot;
 use crate::validation::{items, text};
 use peapod_api::object::labels;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 /// Whether `resources` (a `MatchResources`) takes the write in; what is not given takes in everything.
 pub(super) fn takes(snapshot: &Snapshot, resources: &Value, write: &Write<'_>) -> bool {
-    let named = |list: &Value| items(list).any(|rule| rule_takes(rule, write));
+    let named = |list: &Value| matched(snapshot.kinds(), list, &resources["matchPolicy"], write).is_some();
     let rules = &resources["resourceRules"];
     let wanted = items(rules).next().is_none() || named(rules);
     wanted
@@ -19,9 +20,18 @@ pub(super) fn takes(snapshot: &Snapshot, resources: &Value, write: &Write<'_>) -
         && is_selected(&resources["objectSelector"], write)
 }
 
-fn rule_takes(rule: &Value, write: &Write<'_>) -> bool {
+/// The kind as which one of `rules` takes the write in: its own, or, unless the match policy is `Exact`, another form of
+/// it (`autoscaling/v1` for `autoscaling/v2`).
+pub(crate) fn matched(kinds: &Kinds, rules: &Value, policy: &Value, write: &Write<'_>) -> Option<Served> {
+    let takes = |kind: &Served| items(rules).any(|rule| rule_takes(rule, kind, write));
+    if takes(write.kind) {
+        return Some(write.kind.clone());
+    }
+    if policy == "Exact" { None } else { kinds.forms_of(write.kind).find(takes) }
+}
+
+fn rule_takes(rule: &Value, kind: &Kind, write: &Write<'_>) -> bool {
     let any = |field: &str, is: &dyn Fn(&str) -> bool| items(&rule[field]).any(|value| is(text(value)));
-    let kind: &Kind = write.kind;
     let scope = match text(&rule["scope"]) {
         "Cluster" => kind.scope == Scope::Cluster,
         "Namespaced" => kind.scope == Scope::Namespaced,
@@ -29,14 +39,12 @@ fn rule_takes(rule: &Value, write: &Write<'_>) -> bool {
     };
     let names =
         items(&rule["resourceNames"]).next().is_none() || any("resourceNames", &|name| name == write.name);
-    let resource = |pattern: &str| resource_takes(pattern, kind, write.part);
-    // A rule for one version takes in the others: an object is the same in all of them.
     scope
         && names
         && any("operations", &|operation| operation == "*" || operation == write.operation())
         && any("apiGroups", &|group| group == "*" || group == kind.group)
-        && any("apiVersions", &|version| version == "*" || version == kind.version || kind.custom)
-        && any("resources", &resource)
+        && any("apiVersions", &|version| version == "*" || version == kind.version)
+        && any("resources", &|pattern| resource_takes(pattern, kind, write.part))
 }
 
 /// `pods`, `pods/status`, `*`, `*/*`, `pods/*`, `*/scale`.
@@ -54,12 +62,11 @@ fn resource_takes(pattern: &str, kind: &Kind, part: Option<Subresource>) -> bool
 }
 
 /// Cluster-wide objects are in no namespace, which every selector takes in; a namespace has its own labels.
-fn in_namespace(snapshot: &Snapshot, selector: &Value, write: &Write<'_>) -> bool {
+pub(crate) fn in_namespace(snapshot: &Snapshot, selector: &Value, write: &Write<'_>) -> bool {
     let Some(selector) = LabelSelector::from_object(selector).filter(|selector| !selector.is_empty()) else {
         return true;
     };
-    let is_namespace = write.kind.group.is_empty() && write.kind.plural == "namespaces";
-    let object = if is_namespace {
+    let object = if write.is_of_namespace() {
         write.new.or(write.old).cloned()
     } else if write.namespace.is_empty() {
         return true;
@@ -70,7 +77,7 @@ fn in_namespace(snapshot: &Snapshot, selector: &Value, write: &Write<'_>) -> boo
 }
 
 /// Either the object as it was or as it shall be.
-fn is_selected(selector: &Value, write: &Write<'_>) -> bool {
+pub(crate) fn is_selected(selector: &Value, write: &Write<'_>) -> bool {
     let Some(selector) = LabelSelector::from_object(selector).filter(|selector| !selector.is_empty()) else {
         return true;
     };

@@ -4,16 +4,19 @@ mod compiled;
 mod judge;
 mod matching;
 mod mutate;
+mod write;
 
 pub(crate) use compiled::Compiled;
 pub use judge::judge;
-pub use mutate::mutate;
+pub(crate) use judge::variables;
+pub(crate) use matching::{in_namespace, is_selected, matched};
+pub use mutate::{mutate, mutate_again};
+pub use write::Write;
+pub(crate) use write::request;
 
-use crate::auth::User;
-use crate::served::Served;
 use crate::snapshot::{Change, Snapshot};
 use crate::validation::text;
-use peapod_api::{Object, Subresource};
+use peapod_api::Object;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -22,38 +25,6 @@ const VALIDATING: &str = "validatingadmissionpolicies.admissionregistration.k8s.
 const VALIDATING_BINDINGS: &str = "validatingadmissionpolicybindings.admissionregistration.k8s.io";
 const MUTATING: &str = "mutatingadmissionpolicies.admissionregistration.k8s.io";
 const MUTATING_BINDINGS: &str = "mutatingadmissionpolicybindings.admissionregistration.k8s.io";
-
-/// What a write is, as policies see it.
-#[derive(Clone, Copy, Debug)]
-pub struct Write<'a> {
-    /// Who writes.
-    pub user: &'a User,
-    /// What kind of object.
-    pub kind: &'a Served,
-    /// Which part of it.
-    pub part: Option<Subresource>,
-    /// Its name.
-    pub name: &'a str,
-    /// Its namespace; empty for a cluster-wide kind.
-    pub namespace: &'a str,
-    /// As it shall be; none for a deletion.
-    pub new: Option<&'a Value>,
-    /// As it is; none for a creation.
-    pub old: Option<&'a Value>,
-    /// Whether nothing is to be kept.
-    pub dry_run: bool,
-}
-
-impl Write<'_> {
-    /// Kubernetes' word for it.
-    fn operation(&self) -> &'static str {
-        match (self.new, self.old) {
-            (_, None) => "CREATE",
-            (None, _) => "DELETE",
-            _ => "UPDATE",
-        }
-    }
-}
 
 /// The policies of one snapshot; a value that is made anew only when one of them changes.
 #[derive(Clone, Debug, Default)]
@@ -84,12 +55,13 @@ impl Policy {
 impl Policies {
     /// The set after a change; none if it does not concern it.
     pub(crate) fn changed(&self, change: &Change) -> Option<Policies> {
+        let resource = change.key.resource();
+        if !matches!(resource, VALIDATING | VALIDATING_BINDINGS | MUTATING | MUTATING_BINDINGS) {
+            return None;
+        }
         let mut changed = self.clone();
-        let set = match change.key.resource() {
-            VALIDATING | VALIDATING_BINDINGS => &mut changed.validating,
-            MUTATING | MUTATING_BINDINGS => &mut changed.mutating,
-            _ => return None,
-        };
+        let is_validating = matches!(resource, VALIDATING | VALIDATING_BINDINGS);
+        let set = if is_validating { &mut changed.validating } else { &mut changed.mutating };
         let name = change.key.name();
         let is_policy = matches!(change.key.resource(), VALIDATING | MUTATING);
         match (is_policy, change.after.as_deref().map(Object::value)) {

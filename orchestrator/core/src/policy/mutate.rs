@@ -1,7 +1,7 @@
 //! What policies change in a write before it is validated.
 
 use super::compiled::Mutation;
-use super::judge::Asked;
+use super::judge::{Asked, variables};
 use super::matching::takes;
 use super::{Policy, Write, is_beyond_policies};
 use crate::cel::{OBJECT_LIMIT, to_json};
@@ -27,11 +27,28 @@ pub fn mutate(snapshot: &Snapshot, write: &Write<'_>, object: &mut Value) -> Res
     }
     let Some(last_change) = last_change else { return Ok(false) };
     for (policy, binding) in set.bound().take(last_change) {
-        if policy.object["spec"]["reinvocationPolicy"] == "IfNeeded" {
+        if is_reinvoked(policy) {
             apply(snapshot, write, policy, binding, object)?;
         }
     }
     Ok(true)
+}
+
+/// As [`mutate`], after others have changed something: those policies are asked that wish to be asked again.
+pub fn mutate_again(snapshot: &Snapshot, write: &Write<'_>, object: &mut Value) -> Result<bool, Error> {
+    let set = &snapshot.policies().mutating;
+    if set.is_empty() || is_beyond_policies(write) {
+        return Ok(false);
+    }
+    let mut changed = false;
+    for (policy, binding) in set.bound().filter(|(policy, _)| is_reinvoked(policy)) {
+        changed |= apply(snapshot, write, policy, binding, object)?;
+    }
+    Ok(changed)
+}
+
+fn is_reinvoked(policy: &Policy) -> bool {
+    policy.object["spec"]["reinvocationPolicy"] == "IfNeeded"
 }
 
 fn apply(
@@ -68,7 +85,7 @@ fn mutated(asked: &mut Asked<'_>, write: &Write<'_>, before: &Value) -> Result<V
     let compiled = asked.policy.compiled();
     let mut object = before.clone();
     for params in asked.params().map_err(|failure| failure.message)? {
-        let mut variables = asked.variables();
+        let mut variables = variables(asked.snapshot, write, write.kind);
         variables.insert("params", params);
         if !asked.is_meant(compiled, &variables)? {
             continue;

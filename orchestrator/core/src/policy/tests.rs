@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::User;
 use peapod_api::{Draft, Key, kinds};
 use serde_json::json;
 
@@ -34,6 +35,7 @@ fn judged(snapshot: &Snapshot, resource: &str, object: &Value) -> Result<Vec<Str
         namespace: "d",
         new: Some(object),
         old: None,
+        options: &Value::Null,
         dry_run: false,
     };
     judge(snapshot, &write).map_err(|error| format!("{} {error}", error.code()))

@@ -3,6 +3,7 @@
 //! A strategy resets what the caller may not set (the other half of the object, what the system counts) and says what is
 //! wrong with the result. Kinds without behaviour of their own share [`PLAIN`].
 
+mod admission_rules;
 mod autoscaler;
 mod budget;
 pub mod certificate;
@@ -33,6 +34,7 @@ pub mod service;
 mod statefulset;
 mod storage;
 mod volume;
+mod webhook;
 mod workload;
 
 pub use register::of;

@@ -1,11 +1,12 @@
 //! Admission policies and their bindings.
 
+use super::admission_rules::{self, expression};
 use super::{Findings, PLAIN, Strategy};
-use crate::cel::{Declared, MUTATION, Program, check};
+use crate::cel::MUTATION;
 use crate::validation::{Errors, child, indexed, items, text};
 use peapod_api::FieldError;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub(super) static POLICY: Strategy = Strategy { counts_generations: true, validate: policy, ..PLAIN };
 pub(super) static MUTATING: Strategy = Strategy { counts_generations: true, validate: mutating, ..PLAIN };
@@ -104,45 +105,10 @@ fn mutating(policy: &Value, findings: &mut Findings) {
     }
 }
 
-fn expression(value: &Value, path: &str, subjects: &[&str], wanted: &str, errors: &mut Errors) {
-    let source = text(value);
-    if source.trim().is_empty() {
-        errors.push(FieldError::required(path, ""));
-        return;
-    }
-    let variables: BTreeMap<&str, Declared<'_>> =
-        subjects.iter().map(|name| (*name, Declared::Any)).collect();
-    let checked = Program::parse(source).and_then(|program| check(&program, &variables, wanted));
-    match checked {
-        Err(why) if why.starts_with("must evaluate") && wanted.is_empty() => {}
-        Err(why) => errors.push(FieldError::invalid(path, value, &format!("compilation failed: {why}"))),
-        Ok(()) => {}
-    }
-}
-
-/// What each rule has to name.
+/// What is bound, or left out, by each list of rules.
 fn rules(constraints: &Value, path: &str, errors: &mut Errors) {
     for list in ["resourceRules", "excludeResourceRules"] {
-        for (path, rule) in indexed(&constraints[list], &child(path, list)) {
-            for field in ["operations", "apiGroups", "apiVersions", "resources"] {
-                let at = child(&path, field);
-                let count = items(&rule[field]).count();
-                if count == 0 {
-                    errors.push(FieldError::required(&at, ""));
-                } else if count > 1 && field != "resources" && items(&rule[field]).any(|value| value == "*") {
-                    let why = format!("if '*' is present, must not specify other {}", words(field));
-                    errors.push(FieldError::invalid(&at, &rule[field], &why));
-                }
-            }
-        }
-    }
-}
-
-fn words(field: &str) -> &str {
-    match field {
-        "apiGroups" => "API groups",
-        "apiVersions" => "API versions",
-        other => other,
+        admission_rules::rules(&constraints[list], &child(path, list), errors);
     }
 }
 

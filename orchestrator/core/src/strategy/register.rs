@@ -4,7 +4,7 @@ use super::{PLAIN, Strategy, policy};
 use super::{
     autoscaler, budget, certificate, class, cronjob, daemonset, data, definition, deployment, endpoints,
     event, ingress, job, lease, namespace, network_policy, node, pod, quota, rbac, registration, replicaset,
-    service, statefulset, storage, volume, workload,
+    service, statefulset, storage, volume, webhook, workload,
 };
 use peapod_api::Kind;
 
@@ -59,7 +59,7 @@ pub fn of(kind: &Kind) -> &'static Strategy {
         (
             "admissionregistration.k8s.io",
             "validatingwebhookconfigurations" | "mutatingwebhookconfigurations",
-        ) => &registration::WEBHOOKS,
+        ) => &webhook::STRATEGY,
         ("admissionregistration.k8s.io", "mutatingadmissionpolicies") => &policy::MUTATING,
         ("admissionregistration.k8s.io", "mutatingadmissionpolicybindings") => &policy::MUTATING_BINDING,
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => &policy::POLICY,

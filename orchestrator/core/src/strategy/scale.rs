@@ -1,6 +1,7 @@
 //! What a workload, or a custom resource, looks like as `autoscaling/v1 Scale`.
 
 use crate::custom::ScalePaths;
+use crate::patch::merge;
 use crate::served::Served;
 use crate::validation::{items, text};
 use peapod_api::meta;
@@ -17,6 +18,14 @@ pub fn replicas_path(kind: &Served) -> Vec<String> {
 /// `replicas` where an object of the kind has them, in an object that has nothing else.
 pub fn nested(path: &[String], replicas: i64) -> Value {
     path.iter().rev().fold(replicas.into(), |value: Value, name| json!({ name: value }))
+}
+
+/// `object` with as many replicas as `scale` asks for.
+pub fn with_scale(kind: &Served, object: &mut Value, scale: &Value) {
+    let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+    if let Ok(scaled) = merge::apply(object, &nested(&replicas_path(kind), replicas)) {
+        *object = scaled;
+    }
 }
 
 /// The Scale of an object of a kind that has one.

@@ -185,6 +185,31 @@ fn the_apis_own_objects() {
                     "webhooks[0].admissionReviewVersions: Invalid value: [\"v3\"]: must include at least one of v1, v1beta1",
                 ),
                 (
+                    "/webhooks/0/clientConfig/url",
+                    json!("http://me@h.org/p?q#f"),
+                    "[webhooks[0].clientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme; desired format: https://host[/path], webhooks[0].clientConfig.url: Invalid value: \"me\": user information is not permitted in the URL, webhooks[0].clientConfig.url: Invalid value: \"f\": fragments are not permitted in the URL, webhooks[0].clientConfig.url: Invalid value: \"q\": query parameters are not permitted in the URL]",
+                ),
+                (
+                    "/webhooks/0/clientConfig",
+                    json!({"service": {"name": "s", "namespace": "n", "port": 0, "path": "a//b"}}),
+                    "[webhooks[0].clientConfig.service.port: Invalid value: 0: port is not valid: must be between 1 and 65535, inclusive, webhooks[0].clientConfig.service.path: Invalid value: \"a//b\": must start with a '/', webhooks[0].clientConfig.service.path: Invalid value: \"a//b\": segment[0] may not be empty",
+                ),
+                (
+                    "/webhooks/0/matchConditions",
+                    json!([{"name": "a", "expression": "object.x == params.y"}, {"name": "a", "expression": "true"}]),
+                    "undeclared reference to 'params'",
+                ),
+                (
+                    "/webhooks/0/rules/0/resources",
+                    json!(["pods/*", "pods/status", "*", "nodes"]),
+                    "[webhooks[0].rules[0].resources[1]: Invalid value: \"pods/status\": if 'pods/*' is present, must not specify pods/status, webhooks[0].rules[0].resources: Invalid value: [\"pods/*\",\"pods/status\",\"*\",\"nodes\"]: if '*' is present, must not specify other resources without subresources]",
+                ),
+                (
+                    "/webhooks/0/rules/0/operations",
+                    json!(["*", "READ"]),
+                    "webhooks[0].rules[0].operations: Invalid value: [\"*\",\"READ\"]: if '*' is present, must not specify other operations",
+                ),
+                (
                     "/webhooks/0/timeoutSeconds",
                     json!(31),
                     "webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds",

@@ -1,0 +1,158 @@
+//! Writes that are no requests for objects, and webhooks that are in pods.
+
+use super::server::{Server, allow, patch, respond};
+use super::{Sort, create, map, register};
+use crate::client::{Events, World};
+use bytes::Bytes;
+use http::Method;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_util::io::ReaderStream;
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+
+#[tokio::test]
+async fn pods_that_controllers_make_are_asked_about() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let server = Server::start(|request| async move {
+        match request["object"]["metadata"]["labels"]["app"].as_str() {
+            Some("bad") => {
+                respond(&request, json!({"allowed": false, "status": {"message": "bad pods stay out"}}))
+            }
+            _ => patch(&request, json!([{"op": "add", "path": "/metadata/labels/sidecar", "value": "yes"}])),
+        }
+    })
+    .await;
+    let mut hook = server.hook("pods.example.com", &["pods"]);
+    hook["rules"][0]["operations"] = json!(["CREATE"]);
+    register(&mut admin, Sort::Mutating, "pods", json!([hook])).await;
+    let mut watcher = world.admin().await;
+    let mut pods = Events::of(&mut watcher, &format!("{PODS}?watch=true"), "application/json").await;
+    let mut watcher = world.admin().await;
+    let events = "/api/v1/namespaces/default/events?watch=true&fieldSelector=reason=FailedCreate";
+    let mut events = Events::of(&mut watcher, events, "application/json").await;
+    let sets = "/apis/apps/v1/namespaces/default/replicasets";
+    for name in ["bad", "good"] {
+        let set = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": name}, "spec": {"replicas": 1,
+            "selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": {"app": name}},
+            "spec": {"containers": [{"name": "c", "image": "hello"}]}}}});
+        admin.create(sets, &set).await;
+    }
+    let pod = pods.next().await.unwrap()["object"].clone();
+    assert_eq!(pod["metadata"]["labels"], json!({"app": "good", "sidecar": "yes"}));
+    let event = events.next().await.unwrap()["object"].clone();
+    assert_eq!(event["involvedObject"]["name"], "bad");
+    assert_eq!(
+        event["message"],
+        "Error creating: admission webhook \"pods.example.com\" denied the request: bad pods stay out"
+    );
+    let asked = server.seen();
+    assert!(asked.iter().all(|request| {
+        request["userInfo"]["username"] == "system:serviceaccount:kube-system:replicaset-controller"
+    }));
+    assert_eq!(admin.get(&format!("{sets}/bad")).await.json()["status"]["replicas"], json!(0));
+}
+
+#[tokio::test]
+async fn bindings_and_evictions_are_asked_about_as_such() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let server = Server::start(|request| async move { allow(&request) }).await;
+    let hook = server.hook("pods.example.com", &["pods/*"]);
+    register(&mut admin, Sort::Validating, "pods", json!([hook])).await;
+    for name in ["p", "q"] {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"schedulerName": "mine",
+            "containers": [{"name": "c", "image": "hello"}]}});
+        admin.create(PODS, &pod).await;
+    }
+    let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}});
+    admin.create(&format!("{PODS}/p/binding"), &binding).await;
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "q"}});
+    admin.create(&format!("{PODS}/q/eviction"), &eviction).await;
+    let asked: Vec<(String, String, String)> = server
+        .seen()
+        .iter()
+        .filter(|request| request["userInfo"]["username"] == "kubernetes-admin")
+        .map(|request| {
+            let text = |field: &str| request[field].as_str().unwrap_or_default().to_string();
+            (text("operation"), text("subResource"), request["kind"]["kind"].as_str().unwrap().into())
+        })
+        .collect();
+    let pod = ("CREATE", "", "Pod");
+    let expected = [pod, pod, ("CREATE", "binding", "Binding"), ("CREATE", "eviction", "Eviction")];
+    assert_eq!(asked, expected.map(|(a, b, c)| (a.into(), b.into(), c.into())));
+}
+
+/// A node whose pods are all at `to`, for connections of the server.
+fn node(world: &World, name: &str, to: SocketAddr) {
+    let (ours, theirs) = tokio::io::duplex(64 << 10);
+    world.plane.attach_node(name, ours);
+    let pass = hyper::service::service_fn(move |request: Request<Incoming>| async move {
+        assert_eq!(request.headers()["peapod-source-node"], "");
+        assert_eq!(request.headers()["peapod-destination"], "10.240.0.5:8443");
+        let (read, mut write) = TcpStream::connect(to).await.unwrap().into_split();
+        let mut body = request.into_body();
+        tokio::spawn(async move {
+            while let Some(Ok(frame)) = body.frame().await {
+                write.write_all(frame.data_ref().unwrap()).await.unwrap();
+            }
+        });
+        let frames =
+            futures_util::StreamExt::map(ReaderStream::new(read), |piece| piece.map(Frame::<Bytes>::data));
+        Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
+    });
+    let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    tokio::spawn(server.serve_connection(TokioIo::new(theirs), pass));
+}
+
+#[tokio::test]
+async fn a_webhook_in_a_pod_is_reached_by_its_service() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let server = Server::start(|request| async move { respond(&request, json!({"allowed": false})) }).await;
+    let mut hook = server.hook("pod.example.com", &["configmaps"]);
+    hook["clientConfig"]["url"] = json!(null);
+    hook["clientConfig"]["service"] = json!({"name": "hook", "namespace": "default", "path": "/admit"});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hook"},
+        "spec": {"ports": [{"name": "https", "port": 443, "targetPort": 8443}]}});
+    admin.create("/api/v1/namespaces/default/services", &service).await;
+    register(&mut admin, Sort::Validating, "pod", json!([hook])).await;
+    let failed = |why: &str| {
+        let url = "https://hook.default.svc:443/admit?timeout=10s";
+        let begin =
+            "Internal error occurred: failed calling webhook \"pod.example.com\": failed to call webhook:";
+        (500, format!("{begin} Post \"{url}\": {why}"))
+    };
+    let found = create(&mut admin, &map("a")).await;
+    assert_eq!(found, failed("no endpoints available for service \"hook\""));
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": "hook", "labels": {"kubernetes.io/service-name": "hook"}},
+        "ports": [{"name": "https", "port": 8443, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["10.240.0.5"], "nodeName": "n", "targetRef": {"kind": "Pod", "name": "hook", "namespace": "default"}}]});
+    admin.create("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", &slice).await;
+    let found = create(&mut admin, &map("a")).await;
+    assert_eq!(found.0, 500);
+    assert!(found.1.contains("dial tcp 10.240.0.5:8443: node \"n\" is not connected"), "{}", found.1);
+    node(&world, "n", server.address);
+    let denied = "admission webhook \"pod.example.com\" denied the request without explanation";
+    loop {
+        let found = create(&mut admin, &map("a")).await;
+        if found == (400, denied.into()) {
+            break;
+        }
+        assert!(found.1.contains("is not connected"), "{}", found.1);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(create(&mut admin, &map("b")).await, (400, denied.into()));
+    assert_eq!(server.connections(), 1, "the stream to the pod is used again");
+    let path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/hook";
+    assert_eq!(admin.ask(Method::DELETE, path, &[], "").await.status(), 200);
+}
