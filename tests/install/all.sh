@@ -4,7 +4,7 @@
 #   DIR/helm                           Helm 3
 #   DIR/images/*.wasm                  third-party programs, and the guests that are too big to be committed
 #   DIR/python-client, and node_modules in tests/clients/node: the client libraries
-#   DIR/dask                           an operator's custom resource definitions
+#   DIR/dask, DIR/charts               an operator and charts that others wrote
 #   modules/.toolchain                 what builds guests
 #   all.sh DIR
 set -eu
@@ -19,6 +19,7 @@ apt_install faketime faketime
 "$repository/tests/install/chromium.sh" "$dir"
 "$repository/tests/install/clients.sh" "$dir"
 "$repository/tests/install/dask.sh" "$dir"
+"$repository/tests/install/charts.sh" "$dir"
 "$repository/modules/toolchain.sh"
 "$repository/tests/install/third-party.sh" "$dir/images"
 for guest in gohello; do

@@ -7,21 +7,10 @@ set -eu
 into "$@"
 clients=$repository/tests/clients
 
-# up_to_date MARK FILE: the mark holds the list of packages that was installed last.
-up_to_date() {
-    [ -f "$1" ] && cmp -s "$1" "$2"
-}
-
 apt_install node nodejs
 apt_install npm npm
-python3 -m pip --version >/dev/null 2>&1 || apt_install pip3 python3-pip
 
-if ! up_to_date "$dir/python-client/.installed" "$clients/python/requirements.txt"; then
-    rm -rf "$dir/python-client"
-    python3 -m pip install -q --disable-pip-version-check --no-deps --require-hashes --target "$dir/python-client" \
-        -r "$clients/python/requirements.txt" >>"$log" 2>&1 || fail "pip could not install the Python client: see $log"
-    cp "$clients/python/requirements.txt" "$dir/python-client/.installed"
-fi
+pip_require "$dir/python-client" "$clients/python/requirements.txt"
 
 if ! up_to_date "$clients/node/node_modules/.installed" "$clients/node/package-lock.json"; then
     (cd "$clients/node" && npm ci --no-audit --no-fund) >>"$log" 2>&1 </dev/null ||

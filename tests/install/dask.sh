@@ -1,17 +1,10 @@
 #!/bin/sh
-# Installs the custom resource definitions of an operator that others wrote as DIR/dask/crds/*.yaml, and an object of one of
-# them as DIR/dask/simplecluster.yaml, unless they are there.
+# Installs an operator that others wrote, dask-kubernetes, as DIR/dask, unless it is there. It runs with the Python client
+# beside it; its package carries its chart, its custom resource definitions and objects of them.
 #   dask.sh DIR
 set -eu
 . "$(dirname "$0")/env.sh"
 into "$@"
 
-if ! [ -d "$dir/dask" ]; then
-    pip_unpack dask-kubernetes==2026.3.0
-    operator=$scratch/pip/dask_kubernetes/operator
-    mkdir -p "$scratch/dask"
-    cp -r "$operator/deployment/helm/dask-kubernetes-operator/crds" "$scratch/dask/crds"
-    cp "$operator/controller/tests/resources/simplecluster.yaml" "$scratch/dask/"
-    mv "$scratch/dask" "$dir/dask"
-fi
-echo "dask: $(cat "$dir"/dask/crds/*.yaml | wc -c) bytes of definitions"
+pip_require "$dir/dask" "$repository/tests/clients/dask/requirements.txt"
+echo "dask-kubernetes: $(sed -n 's/^dask-kubernetes==\([^ ]*\).*/\1/p' "$repository/tests/clients/dask/requirements.txt")"

@@ -37,10 +37,28 @@ pip_unpack() {
         fail "pip could not install $1: see $log"
 }
 
-# npm_unpack PACKAGE@VERSION: unpacks a package from npm into $scratch/npm/package.
+# up_to_date MARK FILE: the mark holds the list of packages that was installed last.
+up_to_date() {
+    [ -f "$1" ] && cmp -s "$1" "$2"
+}
+
+# pip_require DIR FILE: installs into DIR what a list of pinned and hashed packages names, unless that was done.
+pip_require() {
+    up_to_date "$1/.installed" "$2" && return
+    python3 -m pip --version >/dev/null 2>&1 || apt_install pip3 python3-pip
+    rm -rf "$1"
+    python3 -m pip install -q --disable-pip-version-check --no-deps --require-hashes --target "$1" -r "$2" >>"$log" 2>&1 ||
+        fail "pip could not install $2: see $log"
+    cp "$2" "$1/.installed"
+}
+
+# npm_unpack PACKAGE@VERSION [SHA256]: unpacks a package from npm, if its archive has that hash, into $scratch/npm/package.
 npm_unpack() {
     apt_install npm npm
+    rm -rf "$scratch/npm"
     mkdir -p "$scratch/npm"
-    (cd "$scratch/npm" && npm pack --silent "$1" && tar xzf ./*.tgz && rm ./*.tgz) >>"$log" 2>&1 </dev/null ||
-        fail "npm could not fetch $1: see $log"
+    (
+        cd "$scratch/npm" && npm pack --silent "$1" &&
+            { [ $# = 1 ] || echo "$2  $(ls ./*.tgz)" | sha256sum -c; } && tar xzf ./*.tgz
+    ) >>"$log" 2>&1 </dev/null || fail "npm could not fetch $1: see $log"
 }

@@ -148,7 +148,7 @@ fn changing(kubectl: &Kubectl) {
 fn the_definitions_of_an_operator_are_taken_as_they_are() {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl();
-    let directory = tool("dask/crds");
+    let directory = tool("dask/dask_kubernetes/operator/deployment/helm/dask-kubernetes-operator/crds");
     let files = std::fs::read_dir(&directory).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
     println!("{} definitions of dask-kubernetes", files.len());
     assert_eq!(files.len(), 4);
@@ -158,7 +158,7 @@ fn the_definitions_of_an_operator_are_taken_as_they_are() {
         &["daskclusters.kubernetes.dask.org created"],
     );
     kubectl.run("wait crd --all --for=condition=Established --timeout=20s").ok();
-    let cluster_yaml = tool("dask/simplecluster.yaml");
+    let cluster_yaml = tool("dask/dask_kubernetes/operator/controller/tests/resources/simplecluster.yaml");
     contains(
         &kubectl.args(&["apply", "-f", cluster_yaml.to_str().unwrap()]).ok(),
         &["daskcluster.kubernetes.dask.org/simple created"],

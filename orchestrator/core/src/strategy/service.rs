@@ -6,7 +6,7 @@ use crate::validation::{
     Errors, between, child, indexed, invalid, items, names, not_negative, probe, selector, text,
 };
 use peapod_api::FieldError;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 pub(super) static STRATEGY: Strategy =
@@ -48,6 +48,9 @@ fn prepare_update(new: &mut Value, old: &Value) {
             spec.insert(field.into(), old[field].clone());
         }
     }
+    if now != "ExternalName" {
+        follow_address(spec, old);
+    }
     // What the old type brought along and the new one has no use for goes, unless it is changed by the same write.
     for (field, types, _) in OF_TYPES.iter().filter(|(_, types, _)| types.contains(&was)) {
         if !types.contains(&now.as_str()) && spec.get(*field) == old.get(*field) {
@@ -56,6 +59,15 @@ fn prepare_update(new: &mut Value, old: &Value) {
     }
     for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         keep_node_port(port, old, has_node_ports(&now));
+    }
+}
+
+/// A writer who changes `clusterIP` and sends `clusterIPs` back as it was means both.
+fn follow_address(spec: &mut Map<String, Value>, old: &Value) {
+    let address = spec.get("clusterIP").cloned().unwrap_or_default();
+    let changed = address != old["clusterIP"] && !address.is_null();
+    if changed && spec.get("clusterIPs") == old.get("clusterIPs") {
+        spec.insert("clusterIPs".into(), json!([address]));
     }
 }
 

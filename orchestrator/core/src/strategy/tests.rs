@@ -325,6 +325,11 @@ fn what_was_chosen_once_stays() {
         error.unwrap_err(),
         "Service \"web\" is invalid: spec.clusterIPs[0]: Invalid value: [\"10.96.0.8\"]: may not change once set"
     );
+    let error = update(&old, |s| s["spec"]["clusterIP"] = "None".into());
+    assert_eq!(
+        error.unwrap_err(),
+        "Service \"web\" is invalid: spec.clusterIPs[0]: Invalid value: [\"None\"]: may not change once set"
+    );
     let frozen = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "d"},
         "data": {"a": "1"}, "immutable": true});
     let frozen = create(frozen).unwrap();
