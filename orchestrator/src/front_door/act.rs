@@ -143,6 +143,7 @@ impl FrontDoor {
             manager: &options.field_manager,
             api_version: &api_version,
             subresource: "",
+            status_apart: step.kind.has(Subresource::Status),
             now: moment.stamp.now,
         };
         prepare::create(&moment, &step.kind, object, Some(&operation))
@@ -316,7 +317,7 @@ impl<'a> Plan<'a> {
         let mut object = object.clone();
         kind.complete(&mut object)?;
         let api_version = kind.api_version();
-        let operation = self.operation(&api_version, "");
+        let operation = self.operation(&kind, &api_version, "");
         let step = prepare::create(&self.moment, &kind, object, Some(&operation))?;
         self.quotas.admit(&kind, &step.object, None)?;
         if self.newer.get(&step.key).is_some_and(Option::is_some) {
@@ -329,8 +330,9 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn operation<'o>(&self, api_version: &'o str, subresource: &'o str) -> Operation<'o> {
-        Operation { manager: self.manager, api_version, subresource, now: self.now() }
+    fn operation<'o>(&self, kind: &Kind, api_version: &'o str, subresource: &'o str) -> Operation<'o> {
+        let (manager, status_apart) = (self.manager, kind.has(Subresource::Status));
+        Operation { manager, api_version, subresource, status_apart, now: self.now() }
     }
 
     fn change(
@@ -357,7 +359,7 @@ impl<'a> Plan<'a> {
         kind.complete(&mut object)?;
         let api_version = kind.api_version();
         let part = if endpoint == Endpoint::Status { "status" } else { "" };
-        let operation = self.operation(&api_version, part);
+        let operation = self.operation(&kind, &api_version, part);
         let step = prepare::update(&self.moment, &kind, endpoint, &base, object, Some(&operation))?;
         // Both halves at once are one write of the object.
         let part = step.part.filter(|part| pending.is_none_or(|step| step.part == Some(*part)));

@@ -4,7 +4,7 @@ use super::FrontDoor;
 use super::commit::Failure;
 use super::prepare::{self, Step};
 use peapod_api::error::Reason;
-use peapod_api::{Error, Key, kinds};
+use peapod_api::{Error, Key, Subresource, kinds};
 use peapod_core::admission::namespace;
 use peapod_core::api_services;
 use peapod_core::auth::rbac::defaults::{self, Mend};
@@ -169,8 +169,8 @@ impl FrontDoor {
         let (kind, key) = key_of(object)?;
         let (moment, api_version) = (self.moment(snapshot), kind.api_version());
         let now = moment.stamp.now;
-        let operation =
-            Operation { manager: "kube-apiserver", api_version: &api_version, subresource: "", now };
+        let (manager, status_apart) = ("kube-apiserver", kind.has(Subresource::Status));
+        let operation = Operation { manager, api_version: &api_version, subresource: "", status_apart, now };
         let mut next = match snapshot.get(&key) {
             Some(before) => merged(&before.value(), object),
             None => object.clone(),

@@ -11,7 +11,7 @@ use super::request::{
 use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
 use jiff::Timestamp;
 use peapod_api::error::Reason;
-use peapod_api::{Error, FieldError, Object, Subresource};
+use peapod_api::{Error, FieldError, Kind, Object, Subresource};
 use peapod_core::auth::{self, User};
 use peapod_core::patch::{self, Operation};
 use peapod_core::schema::Type;
@@ -77,7 +77,7 @@ impl FrontDoor {
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
             let moment = self.moment(&snapshot);
-            let operation = operation(options, &api_version, "", moment.stamp.now);
+            let operation = operation(options, kind, &api_version, "", moment.stamp.now);
             let step = match prepare::create(&moment, kind, object.clone(), Some(&operation)) {
                 Err(error) if !named && error.reason() == Reason::AlreadyExists => continue,
                 other => other?,
@@ -197,7 +197,7 @@ impl FrontDoor {
             return Err(Error::not_found(&target.kind.resource(), &target.name));
         }
         let asked = Asked::new(user, target, Given::Create(options));
-        let operation = operation(options, &api_version, "", self.now());
+        let operation = operation(options, &target.kind, &api_version, "", self.now());
         let mut object = patch::apply::apply(ty, None, config, &operation, options.force)?;
         stamp_requester(&target.kind, &mut object, user);
         target.kind.complete(&mut object)?;
@@ -247,7 +247,7 @@ impl FrontDoor {
             }
             let snapshot = self.cache().snapshot();
             let moment = self.moment(&snapshot);
-            let operation = operation(options, &api_version, target.part(), moment.stamp.now);
+            let operation = operation(options, &target.kind, &api_version, target.part(), moment.stamp.now);
             let operation = (!made.recorded).then_some(&operation);
             let step = prepare::update(&moment, &target.kind, endpoint, &before, made.object, operation)?;
             let part = target.subresource;
@@ -299,12 +299,13 @@ fn only(objects: Vec<Option<Arc<Object>>>) -> Result<Shown, Error> {
 
 fn operation<'a>(
     options: &'a WriteOptions,
+    kind: &Kind,
     api_version: &'a str,
     subresource: &'a str,
     now: Timestamp,
 ) -> Operation<'a> {
     let manager = if options.field_manager.is_empty() { "unknown" } else { options.field_manager.as_str() };
-    Operation { manager, api_version, subresource, now }
+    Operation { manager, api_version, subresource, status_apart: kind.has(Subresource::Status), now }
 }
 
 /// `old` with a patch that knows nothing of owners.
@@ -326,7 +327,7 @@ pub(super) fn applied(
     warnings: &[String],
 ) -> Result<Made, Error> {
     let api_version = target.kind.api_version();
-    let operation = operation(options, &api_version, target.part(), now);
+    let operation = operation(options, &target.kind, &api_version, target.part(), now);
     let mut object =
         patch::apply::apply(target.kind.ty()?, Some(&before.value()), config, &operation, options.force)?;
     target.kind.complete(&mut object)?;

@@ -37,7 +37,7 @@ pub fn apply(
     let mut entries = entries_of(ty, live, operation);
     let mut own = Entry::new(operation, true);
     own.set = fields_of(ty, &config);
-    strip(ty, &mut own.set, operation.subresource);
+    strip(&mut own.set, operation);
 
     let before = entries.iter().position(|entry| entry.is_same(&own)).map(|at| entries.remove(at));
     let mut merged = merge(ty, base, &config);
@@ -45,7 +45,7 @@ pub fn apply(
         let kept = entries.iter().fold(own.set.clone(), |all, entry| all.union(&entry.set));
         remove(ty, &mut merged, &before.set, &kept);
     }
-    let difference = difference(ty, base, &merged, operation.subresource);
+    let difference = difference(ty, base, &merged, operation);
     if !force {
         let allowed = of_client_side_apply(ty, live, operation);
         refuse_conflicts(&entries, &difference, &own.set, &allowed)?;
@@ -61,10 +61,10 @@ pub fn apply(
     Ok(merged)
 }
 
-fn difference(ty: &Type, base: &Value, merged: &Value, subresource: &str) -> Comparison {
+fn difference(ty: &Type, base: &Value, merged: &Value, operation: &Operation<'_>) -> Comparison {
     let mut normal = merged.clone();
     normalize(ty, &mut normal);
-    owned_part(ty, compare(ty, base, &normal), subresource)
+    owned_part(compare(ty, base, &normal), operation)
 }
 
 fn entries_of(ty: &Type, live: Option<&Value>, operation: &Operation<'_>) -> Vec<Entry> {
@@ -73,8 +73,9 @@ fn entries_of(ty: &Type, live: Option<&Value>, operation: &Operation<'_>) -> Vec
     if !entries.is_empty() {
         return entries;
     }
-    let mut before = Entry::new(&Operation { manager: BEFORE, subresource: "", ..*operation }, false);
-    let all = owned_part(ty, compare(ty, &zero(ty), live), "");
+    let first = Operation { manager: BEFORE, subresource: "", ..*operation };
+    let mut before = Entry::new(&first, false);
+    let all = owned_part(compare(ty, &zero(ty), live), &first);
     before.set = all.modified.union(&all.added);
     vec![before]
 }

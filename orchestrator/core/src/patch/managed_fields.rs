@@ -33,6 +33,8 @@ pub struct Operation<'a> {
     pub api_version: &'a str,
     /// `status`, `scale` …; empty for the object itself.
     pub subresource: &'a str,
+    /// Whether the kind has a `status` endpoint, so that the others do not write the status.
+    pub status_apart: bool,
     /// The time of the request.
     pub now: Timestamp,
 }
@@ -117,7 +119,7 @@ pub fn update(ty: &Type, live: Option<&Value>, object: &mut Value, operation: &O
         Some(live) => compare(ty, live, object),
         None => compare(ty, &zero(ty), object),
     };
-    let difference = owned_part(ty, difference, operation.subresource);
+    let difference = owned_part(difference, operation);
     take(&mut entries, &difference);
     let mut own = Entry::new(operation, false);
     own.set = difference.modified.union(&difference.added);
@@ -172,16 +174,16 @@ fn entries_to_start_from(live: Option<&Value>, object: &Value, operation: &Opera
     if read.is_empty() { stored() } else { read }
 }
 
-/// `difference` without what nobody owns and without the half that this endpoint does not write.
-pub(crate) fn owned_part(ty: &Type, mut difference: Comparison, subresource: &str) -> Comparison {
+/// `difference` without what nobody owns and without what this endpoint does not write.
+pub(crate) fn owned_part(mut difference: Comparison, operation: &Operation<'_>) -> Comparison {
     for set in [&mut difference.added, &mut difference.modified, &mut difference.removed] {
-        strip(ty, set, subresource);
+        strip(set, operation);
     }
     difference
 }
 
-/// Removes from `set` what nobody owns and the half that the endpoint does not write.
-pub(crate) fn strip(ty: &Type, set: &mut FieldSet, subresource: &str) {
+/// Removes from `set` what nobody owns and what the endpoint does not write: who names that in a configuration does not own it.
+pub(crate) fn strip(set: &mut FieldSet, operation: &Operation<'_>) {
     for path in UNOWNED {
         set.remove(path);
     }
@@ -192,9 +194,9 @@ pub(crate) fn strip(ty: &Type, set: &mut FieldSet, subresource: &str) {
             set.children.remove("f:metadata");
         }
     }
-    match subresource {
-        "status" => set.remove(&["spec"]),
-        "" if ty.field("status").is_some() => set.remove(&["status"]),
+    match operation.subresource {
+        "status" | "approval" => set.children.retain(|name, _| name == "f:status"),
+        _ if operation.status_apart => set.remove(&["status"]),
         _ => {}
     }
 }
@@ -241,7 +243,7 @@ mod tests {
 
     fn operation(manager: &'static str, second: i64) -> Operation<'static> {
         let now = Timestamp::from_second(second).unwrap();
-        Operation { manager, api_version: "apps/v1", subresource: "", now }
+        Operation { manager, api_version: "apps/v1", subresource: "", status_apart: true, now }
     }
 
     fn deployment(spec: Value) -> Value {
@@ -357,6 +359,7 @@ mod tests {
                 manager: &manager,
                 api_version: "v1",
                 subresource: "",
+                status_apart: false,
                 now: Timestamp::from_second(n).unwrap(),
             };
             update(ty, Some(&live), &mut next, &operation);

@@ -13,6 +13,7 @@ fn operation(manager: &str, second: i64) -> Operation<'_> {
         manager,
         api_version: "apps/v1",
         subresource: "",
+        status_apart: true,
         now: Timestamp::from_second(second).unwrap(),
     }
 }

@@ -15,6 +15,7 @@ fn operation(manager: &'static str, second: i64) -> Operation<'static> {
         manager,
         api_version: "apps/v1",
         subresource: "",
+        status_apart: true,
         now: Timestamp::from_second(second).unwrap(),
     }
 }
