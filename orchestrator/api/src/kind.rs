@@ -51,6 +51,17 @@ impl Subresource {
     }
 }
 
+/// What becomes of the objects of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// They are kept.
+    Stored,
+    /// They are orders and questions: created, and answered, and that is all.
+    Asked,
+    /// They say how it is at the moment, and can only be read.
+    Told,
+}
+
 /// How a cell of a Table column is made.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
@@ -73,6 +84,10 @@ pub struct Column {
     pub name: Text,
     /// OpenAPI type: `string`, `integer`, `date`...
     pub type_: Text,
+    /// OpenAPI format, such as `name` or `int32`; mostly empty.
+    pub format: Text,
+    /// What it shows, for people; mostly empty.
+    pub description: Text,
     /// 0 is always shown, 1 only with `-o wide`.
     pub priority: u8,
     /// Where the cells come from.
@@ -107,8 +122,8 @@ pub struct Kind {
     /// Whether all that a cluster does about objects of this kind is done: for some, such as PodTemplates, that is nothing.
     /// Where it is not, creating one gives a warning.
     pub acted_on: bool,
-    /// Whether its objects are kept. One of a kind that is not is a question: it is created, and answered, and that is all.
-    pub stored: bool,
+    /// What becomes of its objects.
+    pub nature: Nature,
     /// Whether a custom resource definition makes it.
     pub custom: bool,
 }
@@ -160,9 +175,14 @@ impl Kind {
             fields: Vec::new(),
             columns: Vec::new(),
             acted_on: false,
-            stored: true,
+            nature: Nature::Stored,
             custom: true,
         })
+    }
+
+    /// Whether its objects are kept.
+    pub fn stored(&self) -> bool {
+        self.nature == Nature::Stored
     }
 
     /// Whether objects live in a namespace.

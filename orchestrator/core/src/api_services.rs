@@ -1,5 +1,6 @@
 //! The APIServices of the groups that the server itself serves, as every cluster has them.
 
+use peapod_api::Object;
 use peapod_api::kinds::KINDS;
 use serde_json::{Value, json};
 
@@ -34,6 +35,27 @@ pub fn local() -> Vec<Value> {
     versions.map(|kind| service(&kind.group, &kind.version)).collect()
 }
 
+/// The resource of the objects.
+pub const RESOURCE: &str = "apiservices.apiregistration.k8s.io";
+/// Who keeps an object, and how: those of the table are made at each start, those of definitions come and go with these.
+const KEPT: &str = "kube-aggregator.kubernetes.io/automanaged";
+/// Priorities of a group that definitions make, and of each of its versions.
+const CUSTOM: (i64, i64) = (1000, 100);
+
+/// The object of a group and version that definitions serve.
+pub fn custom(group: &str, version: &str) -> Value {
+    let mut service = service(group, version);
+    service["metadata"]["labels"][KEPT] = "true".into();
+    (service["spec"]["groupPriorityMinimum"], service["spec"]["versionPriority"]) =
+        (CUSTOM.0.into(), CUSTOM.1.into());
+    service
+}
+
+/// Whether it comes and goes with definitions.
+pub fn is_custom(service: &Object) -> bool {
+    service.header.labels.get(KEPT).is_some_and(|kept| kept == "true")
+}
+
 fn service(group: &str, version: &str) -> Value {
     let known = PRIORITIES.iter().find(|(name, _)| *name == group).map(|(_, priority)| *priority);
     let priority = match (group, version) {
@@ -44,7 +66,7 @@ fn service(group: &str, version: &str) -> Value {
     json!({
         "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
         "metadata": {"name": format!("{version}.{group}"),
-            "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"}},
+            "labels": {KEPT: "onstart"}},
         "spec": {"group": group, "version": version, "groupPriorityMinimum": known.unwrap_or(OTHER_PRIORITY),
             "versionPriority": priority},
     })

@@ -209,7 +209,7 @@ impl Kinds {
     /// Every resource that is stored, once.
     pub fn resources(&self) -> impl Iterator<Item = Served> {
         let mut seen = std::collections::BTreeSet::new();
-        let rows = kinds::KINDS.iter().filter(move |kind| kind.stored && seen.insert(kind.resource()));
+        let rows = kinds::KINDS.iter().filter(move |kind| kind.stored() && seen.insert(kind.resource()));
         let stored = self.definitions.values().filter_map(|definition| definition.stored());
         rows.map(Served::Row).chain(stored.cloned().map(Served::Custom))
     }

@@ -10,7 +10,6 @@ mod custom;
 mod ingress;
 mod network;
 mod node;
-mod parts;
 mod pod;
 mod policy;
 mod rbac;
@@ -20,7 +19,6 @@ mod workload;
 
 pub use age::human_duration;
 
-use self::parts::Parts;
 use crate::convert;
 use jiff::Timestamp;
 use peapod_api::kind::{Cell, Column};
@@ -89,12 +87,11 @@ pub fn write_rows<'a>(
     objects: impl Iterator<Item = &'a Object>,
     style: Style,
 ) {
-    let parts = Parts::of_row(kind);
     for (index, object) in objects.enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        let row = stored::read(object, &parts);
+        let row = stored::read(object, kind.custom);
         open_row(out, kind, &row.object, style);
         match style.include {
             Include::None => {}
@@ -134,10 +131,10 @@ pub fn head(kind: &Kind, list_metadata: &Value, style: Style) -> Vec<u8> {
 }
 
 fn definition(column: &Column) -> Value {
-    let format = if column.name == "Name" { "name" } else { "" };
+    let format = if column.name == "Name" { "name" } else { &*column.format };
     json!({
         "name": column.name, "type": column.type_, "format": format,
-        "description": "", "priority": column.priority,
+        "description": column.description, "priority": column.priority,
     })
 }
 

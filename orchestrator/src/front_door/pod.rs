@@ -7,10 +7,11 @@ use super::write::Made;
 use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
 use crate::cache::Guard;
 use peapod_api::error::Reason;
-use peapod_api::{Error, Object, meta};
+use peapod_api::{Error, Object, Subresource, kinds, meta};
 use peapod_core::action::Action;
 use peapod_core::auth::User;
 use peapod_core::disruption::{self, Cost};
+use peapod_core::served::Served;
 use peapod_core::strategy::Endpoint;
 use serde_json::{Value, json};
 
@@ -45,8 +46,8 @@ fn success() -> Written {
 }
 
 impl FrontDoor {
-    /// POST of a `Binding`.
-    pub(super) async fn bind(
+    /// POST of a `Binding` below its pod, or by itself, when it names the pod.
+    pub(crate) async fn bind(
         &self,
         user: &User,
         target: Target,
@@ -56,6 +57,17 @@ impl FrontDoor {
         self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
         let (mut binding, mut warnings) =
             decode::other("v1", "Binding", decode::read(&body)?, options.field_validation)?;
+        let target = match target.subresource {
+            Some(_) => target,
+            None => {
+                let kind = kinds::of_resource("pods").map(Served::Row).unwrap_or(target.kind);
+                let name = binding["metadata"]["name"].as_str().unwrap_or_default().into();
+                Target { kind, name, subresource: Some(Subresource::Binding), ..target }
+            }
+        };
+        if target.name.is_empty() {
+            return Err(Error::bad_request("name must be provided"));
+        }
         names_the_pod(&target, &binding)?;
         binding["metadata"]["name"] = target.name.as_str().into();
         binding["metadata"]["namespace"] = target.namespace.as_str().into();

@@ -18,6 +18,7 @@ mod resource;
 mod review;
 mod seats;
 mod session;
+mod told;
 mod ui;
 mod watch;
 mod write;

@@ -2,9 +2,10 @@
 
 use super::answer::Answer;
 use super::path::ResourcePath;
-use super::{Inner, Request, list, log, read, write};
+use super::{Inner, Request, list, log, read, told, write};
 use http::Method;
 use peapod_api::error::Reason;
+use peapod_api::kind::Nature;
 use peapod_api::selector::FieldSelector;
 use peapod_api::{Error, Subresource};
 use peapod_core::auth::{self, Attributes, User};
@@ -130,8 +131,10 @@ async fn reads(
     let fields = FieldSelector::parse(request.query.text("fieldSelector"), &target.kind.fields)?;
     let asked = Attributes::new(verb, &target.kind, target.namespace, target.name);
     auth::authorize(&api.cache.snapshot(), user, &asked.part(target.subresource).narrowed(&fields))?;
-    if !target.kind.stored {
-        return Err(method_not_allowed());
+    match target.kind.nature {
+        Nature::Stored => {}
+        Nature::Told if verb != "watch" => return told::answer(api, verb, target, request),
+        Nature::Asked | Nature::Told => return Err(method_not_allowed()),
     }
     match target.subresource {
         Some(Subresource::Log) => return log(api, target, request).await,

@@ -11,6 +11,7 @@ use crate::front_door::{
 };
 use http::{StatusCode, header};
 use peapod_api::error::Reason;
+use peapod_api::kind::Nature;
 use peapod_api::{Error, FieldError, Subresource};
 use peapod_core::auth::{Attributes, User};
 use serde_json::{Value, json};
@@ -37,7 +38,10 @@ pub(super) async fn answer(
     let (to, door, query) = (target.to_front_door(), &api.door, request.query);
     let bytes = read_body(request.body, BODY_LIMIT_BYTES).await?;
     let written = match verb {
-        "create" if !target.kind.stored => {
+        "create" if target.kind.kind == "Binding" && target.kind.group.is_empty() => {
+            door.bind(user, to, object_body(&content_type, bytes)?, options).await?
+        }
+        "create" if !target.kind.stored() => {
             review::answer(api, user, target, &object_body(&content_type, bytes)?, options.field_validation)?
         }
         "create" if target.subresource == Some(Subresource::Token) => {
@@ -87,7 +91,11 @@ fn check_method(verb: &str, target: &Target<'_>) -> Result<(), Error> {
         Some(Subresource::Finalize) => verb == "update",
         Some(Subresource::Log) => false,
     };
-    let answered = !target.kind.stored && verb != "create";
+    let answered = match target.kind.nature {
+        Nature::Stored => false,
+        Nature::Asked => verb != "create",
+        Nature::Told => true,
+    };
     // Namespaces go one by one.
     let singly =
         verb == "deletecollection" && target.kind.group.is_empty() && target.kind.kind == "Namespace";

@@ -17,7 +17,8 @@ fn definition() -> Value {
                  "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.count", "statusReplicasPath": ".status.count",
                     "labelSelectorPath": ".status.selector"}},
                  "selectableFields": [{"jsonPath": ".spec.color"}],
-                 "additionalPrinterColumns": [{"name": "Color", "type": "string", "jsonPath": ".spec.color"},
+                 "additionalPrinterColumns": [{"name": "Color", "type": "string", "jsonPath": ".spec.color", "description": "As seen.",
+                        "format": "password", "priority": 0},
                     {"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"},
                     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]},
                 {"name": "v1beta1", "served": true, "storage": false, "schema": {"openAPIV3Schema": schema()}},
@@ -300,4 +301,92 @@ async fn owners_and_namespaces_take_custom_resources_along() {
     assert_eq!(events.brief().await, ("ADDED".into(), "left".into()));
     assert_eq!(admin.ask(Method::DELETE, "/api/v1/namespaces/demo", &[], "").await.status(), 200);
     assert_eq!(events.brief().await, ("DELETED".into(), "left".into()));
+}
+
+#[tokio::test]
+async fn columns_carry_what_the_definition_says_of_them() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    establish(&world, &definition()).await;
+    let table = admin.get_as(WIDGETS, "application/json;as=Table;v=v1;g=meta.k8s.io").await.json();
+    let columns = table["columnDefinitions"].as_array().unwrap();
+    assert_eq!((&columns[0]["name"], &columns[0]["format"]), (&json!("Name"), &json!("name")));
+    let color = json!({"name": "Color", "type": "string", "format": "password", "description": "As seen.", "priority": 0});
+    assert_eq!(columns[1], color);
+    assert_eq!(columns[3]["description"], "The value at .metadata.creationTimestamp");
+}
+
+#[tokio::test]
+async fn served_versions_have_api_services() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let services = "/apis/apiregistration.k8s.io/v1/apiservices";
+    let apps = admin.get(&format!("{services}/v1.apps")).await.json();
+    assert_eq!(apps["metadata"]["labels"]["kube-aggregator.kubernetes.io/automanaged"], "onstart");
+    let mut watcher = world.admin().await;
+    let from = admin.get(services).await.json()["metadata"]["resourceVersion"].as_str().unwrap().to_string();
+    let target = format!("{services}?watch=1&resourceVersion={from}");
+    let mut events = Events::of(&mut watcher, &target, "application/json").await;
+    establish(&world, &definition()).await;
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let event = events.next().await.unwrap();
+        let service = &event["object"];
+        assert_eq!(
+            (&event["type"], &service["spec"]["groupPriorityMinimum"]),
+            (&json!("ADDED"), &json!(1000))
+        );
+        let available = &service["status"]["conditions"][0];
+        assert_eq!((&available["type"], &available["status"]), (&json!("Available"), &json!("True")));
+        names.push(service["metadata"]["name"].as_str().unwrap().to_string());
+    }
+    names.sort();
+    assert_eq!(names, ["v1.example.com", "v1beta1.example.com"], "v1alpha1 is not served");
+    admin.ask(Method::DELETE, &format!("{services}/v1.example.com"), &[], "").await;
+    assert_eq!(events.brief().await, ("DELETED".into(), "v1.example.com".into()));
+    assert_eq!(events.brief().await, ("ADDED".into(), "v1.example.com".into()), "it is still served");
+    admin.ask(Method::DELETE, &format!("{DEFINITIONS}/widgets.example.com"), &[], "").await;
+    let mut gone = [events.brief().await, events.brief().await];
+    gone.sort();
+    assert_eq!(
+        gone.map(|(type_, name)| format!("{type_} {name}")),
+        ["DELETED v1.example.com", "DELETED v1beta1.example.com"]
+    );
+}
+
+#[tokio::test]
+async fn a_status_belongs_to_who_wrote_it_where_it_is_no_endpoint() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    establish(&world, &definition()).await;
+    let applied = json!({"metadata": {"name": "w"}, "spec": {"color": "red"}, "status": {"count": 1}});
+    let owned = |object: &Value| {
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        let own = entries.iter().find(|entry| entry["manager"] == "me").unwrap();
+        own["fieldsV1"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    for (version, name, expected) in
+        [("v1", "a", &["f:spec"][..]), ("v1beta1", "b", &["f:spec", "f:status"][..])]
+    {
+        let target = format!("/apis/example.com/{version}/namespaces/default/widgets/{name}?fieldManager=me");
+        let mut config = applied.clone();
+        config["apiVersion"] = format!("example.com/{version}").into();
+        config["kind"] = "Widget".into();
+        config["metadata"]["name"] = name.into();
+        let (code, object) = patch(&mut admin, &target, "application/apply-patch+yaml", &config).await;
+        assert_eq!(code, 201, "{object}");
+        assert_eq!(owned(&object), expected, "{version}");
+        assert_eq!(object["status"].is_null(), version == "v1");
+    }
+    let status = json!({"apiVersion": "example.com/v1", "kind": "Widget", "status": {"count": 2},
+        "metadata": {"name": "a", "labels": {"x": "y"}}, "spec": {"color": "red"}});
+    let target = "/apis/example.com/v1/namespaces/default/widgets/a/status?fieldManager=controller";
+    let (code, object) = patch(&mut admin, target, "application/apply-patch+yaml", &status).await;
+    assert_eq!((code, &object["metadata"]["labels"]), (200, &Value::Null));
+    let entries = object["metadata"]["managedFields"].as_array().unwrap();
+    let own = entries.iter().find(|entry| entry["manager"] == "controller").unwrap();
+    assert_eq!(
+        (&own["subresource"], &own["fieldsV1"]),
+        (&json!("status"), &json!({"f:status": {"f:count": {}}}))
+    );
 }

@@ -6,6 +6,7 @@ mod conformance;
 mod custom;
 mod evictions;
 mod kubectl;
+mod legacy;
 mod limits;
 mod nodes;
 mod policies;

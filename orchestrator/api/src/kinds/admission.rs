@@ -151,7 +151,6 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Available", Cell::Computed("apiservice.available")),
                 AGE,
             ],
-            acted_on: false,
             ..row("apiregistration.k8s.io", "APIService", "apiservices", "apiservice")
         },
     ]

@@ -199,5 +199,18 @@ pub(super) fn rows() -> Vec<Kind> {
             ],
             ..row("", "ResourceQuota", "resourcequotas", "resourcequota")
         },
+        Kind { nature: Nature::Asked, ..row("", "Binding", "bindings", "binding") },
+        Kind {
+            scope: Scope::Cluster,
+            short_names: texts!("cs"),
+            columns: vec![
+                NAME,
+                col("Status", Cell::Computed("component.status")),
+                col("Message", Cell::Computed("component.message")),
+                col("Error", Cell::Computed("component.error")),
+            ],
+            nature: Nature::Told,
+            ..row("", "ComponentStatus", "componentstatuses", "componentstatus")
+        },
     ]
 }

@@ -14,7 +14,7 @@ mod rbac;
 mod review;
 mod storage;
 
-use crate::kind::{Cell, Column, Kind, Scope, Subresource};
+use crate::kind::{Cell, Column, Kind, Nature, Scope, Subresource};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
@@ -25,19 +25,19 @@ const fn t(text: &'static str) -> Text {
 }
 
 const fn col(name: &'static str, cell: Cell) -> Column {
-    Column { name: t(name), type_: t("string"), priority: 0, cell }
+    typed(name, "string", cell)
 }
 
 const fn number(name: &'static str, path: &'static str) -> Column {
-    Column { name: t(name), type_: t("integer"), priority: 0, cell: Cell::Path(t(path)) }
+    typed(name, "integer", Cell::Path(t(path)))
 }
 
 const fn typed(name: &'static str, type_: &'static str, cell: Cell) -> Column {
-    Column { name: t(name), type_: t(type_), priority: 0, cell }
+    Column { name: t(name), type_: t(type_), format: t(""), description: t(""), priority: 0, cell }
 }
 
 const fn wide(name: &'static str, cell: Cell) -> Column {
-    Column { name: t(name), type_: t("string"), priority: 1, cell }
+    Column { name: t(name), type_: t("string"), format: t(""), description: t(""), priority: 1, cell }
 }
 
 const fn path(text: &'static str) -> Cell {
@@ -62,7 +62,7 @@ fn row(group: &'static str, kind: &'static str, plural: &'static str, singular: 
         fields: Vec::new(),
         columns: vec![NAME, AGE],
         acted_on: true,
-        stored: true,
+        nature: Nature::Stored,
         custom: false,
     }
 }
@@ -171,7 +171,6 @@ mod tests {
             "storage.k8s.io/v1 VolumeAttributesClass",
             "flowcontrol.apiserver.k8s.io/v1 FlowSchema",
             "flowcontrol.apiserver.k8s.io/v1 PriorityLevelConfiguration",
-            "apiregistration.k8s.io/v1 APIService",
         ];
         assert_eq!(idle, known);
     }

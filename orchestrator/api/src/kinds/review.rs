@@ -1,10 +1,10 @@
 //! `authentication.k8s.io` and `authorization.k8s.io`: questions, which are answered and not stored.
 
 use super::row;
-use crate::kind::{Kind, Scope};
+use crate::kind::{Kind, Nature, Scope};
 
 fn question(group: &'static str, kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
-    Kind { scope: Scope::Cluster, stored: false, ..row(group, kind, plural, singular) }
+    Kind { scope: Scope::Cluster, nature: Nature::Asked, ..row(group, kind, plural, singular) }
 }
 
 pub(super) fn rows() -> Vec<Kind> {

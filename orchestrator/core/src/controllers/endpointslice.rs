@@ -16,8 +16,8 @@ pub(super) const CONTROLLER: Controller = Controller { name: "endpointslice", tr
 
 /// Endpoints that a slice is meant to hold; a Service with more gets more slices, in powers of two.
 const SLICE_SIZE: usize = 100;
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
-const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
+pub(super) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 
 /// A port of a Service as one pod serves it.

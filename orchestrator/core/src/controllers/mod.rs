@@ -1,6 +1,7 @@
 //! The controllers, each a constant of one type, run by one driver.
 
 mod account_token;
+mod api_service;
 mod certificate;
 mod cluster_role_aggregation;
 mod definition;
@@ -8,6 +9,7 @@ mod deployment;
 mod disruption;
 mod endpoints;
 mod endpointslice;
+mod endpointslice_mirroring;
 mod event_ttl;
 mod garbage;
 mod namespace;
@@ -51,8 +53,10 @@ pub static CONTROLLERS: &[Controller] = &[
     deployment::CONTROLLER,
     endpointslice::CONTROLLER,
     endpoints::CONTROLLER,
+    endpointslice_mirroring::CONTROLLER,
     namespace::CONTROLLER,
     definition::CONTROLLER,
+    api_service::CONTROLLER,
     namespace_defaults::CONTROLLER,
     event_ttl::CONTROLLER,
     garbage::CONTROLLER,

@@ -2,7 +2,7 @@
 
 use super::{Custom, ScalePaths};
 use crate::validation::{items, text};
-use peapod_api::kind::{Cell, Column};
+use peapod_api::kind::{Cell, Column, Nature};
 use peapod_api::{JsonPath, Kind, Scope, Subresource};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -66,7 +66,7 @@ fn kind(spec: &Value, names: &Value, version: &Value) -> Kind {
         fields: fields(spec),
         columns: columns(&version["additionalPrinterColumns"]),
         acted_on: true,
-        stored: true,
+        nature: Nature::Stored,
         custom: true,
     }
 }
@@ -107,6 +107,8 @@ fn columns(value: &Value) -> Vec<Column> {
     let plain = |name, type_, cell| Column {
         name: Cow::Borrowed(name),
         type_: Cow::Borrowed(type_),
+        format: Cow::Borrowed(""),
+        description: Cow::Borrowed(""),
         priority: 0,
         cell,
     };
@@ -118,6 +120,11 @@ fn columns(value: &Value) -> Vec<Column> {
         Some(Column {
             name: owned(&column["name"]),
             type_: owned(&column["type"]),
+            format: owned(&column["format"]),
+            description: match text(&column["description"]) {
+                "" => Cow::Owned(format!("The value at {}", text(&column["jsonPath"]))),
+                description => Cow::Owned(description.into()),
+            },
             priority: column["priority"]
                 .as_u64()
                 .map_or(0, |priority| u8::try_from(priority).unwrap_or(u8::MAX)),

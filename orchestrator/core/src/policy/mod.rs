@@ -98,7 +98,7 @@ impl Set {
 
 /// Nobody locks himself out: policies do not speak of policies, nor of questions.
 fn is_beyond_policies(write: &Write<'_>) -> bool {
-    write.kind.group == "admissionregistration.k8s.io" || !write.kind.stored
+    write.kind.group == "admissionregistration.k8s.io" || !write.kind.stored()
 }
 
 /// The object of a namespace.

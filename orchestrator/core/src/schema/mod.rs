@@ -9,8 +9,6 @@ pub mod descriptions;
 pub mod normalize;
 mod path;
 pub mod protobuf;
-#[cfg(test)]
-pub(crate) mod samples;
 mod table;
 mod types;
 pub mod validate;

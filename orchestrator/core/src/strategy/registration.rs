@@ -22,6 +22,13 @@ pub(super) static API_SERVICE: Strategy = Strategy {
             "message": message, "lastTransitionTime": since}]});
     },
     validate: validate_api_service,
+    validate_create: |service, findings| {
+        if service["spec"]["service"].is_object() {
+            let why =
+                "spec.service has no effect: this server does not pass requests on to other API servers";
+            findings.warnings.push(why.into());
+        }
+    },
     ..PLAIN
 };
 

@@ -2,6 +2,7 @@
 
 use super::age;
 use jiff::Timestamp;
+use peapod_api::meta;
 use serde_json::Value;
 
 /// The cell of a column of `type_` that shows `value`; nothing for what is absent or of another type.
@@ -12,6 +13,7 @@ pub(super) fn cell(type_: &str, value: Option<&Value>, now: Timestamp) -> Value 
         ("string", other) => other.to_string().into(),
         ("integer", Value::Number(n)) => n.as_i64().or_else(|| n.as_f64().map(|n| n as i64)).into(),
         ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => value.clone(),
+        ("date", Value::String(text)) if meta::parse_time(text).is_none() => "<invalid>".into(),
         ("date", Value::String(text)) => age::since(Some(text), now).into(),
         _ => Value::Null,
     }
@@ -33,6 +35,7 @@ mod tests {
             ("integer", json!("3"), json!(null)),
             ("boolean", json!(true), json!(true)),
             ("date", json!("1970-01-01T00:00:00Z"), json!("3d")),
+            ("date", json!("yesterday"), json!("<invalid>")),
             ("string", json!(null), json!(null)),
         ] {
             assert_eq!(cell(type_, Some(&value), now), expected, "{type_} {value}");

@@ -74,3 +74,17 @@ pub(super) fn api_available(service: &Value) -> String {
         status => format!("{status} ({})", part("reason")),
     }
 }
+
+/// The condition of a part of the control plane.
+pub(super) fn component(object: &Value) -> &Value {
+    let conditions = object["conditions"].as_array().into_iter().flatten();
+    conditions.into_iter().find(|condition| condition["type"] == "Healthy").unwrap_or(&Value::Null)
+}
+
+pub(super) fn component_status(object: &Value) -> &'static str {
+    match component(object)["status"].as_str() {
+        Some("True") => "Healthy",
+        Some("False") => "Unhealthy",
+        _ => "Unknown",
+    }
+}

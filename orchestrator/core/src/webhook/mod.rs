@@ -78,7 +78,7 @@ impl Webhooks {
 
 impl Side {
     fn of(&self, kind: &Kind) -> &[Arc<Hook>] {
-        if kind.group == OWN_GROUP || !kind.stored {
+        if kind.group == OWN_GROUP || !kind.stored() {
             return &[];
         }
         self.by_resource.get(&*kind.plural).unwrap_or(&self.of_others)

@@ -8,6 +8,7 @@ use super::answer::{self, Answer, JSON, whole};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
+use peapod_api::kind::Nature;
 use peapod_api::{Error, Kind, Subresource};
 use peapod_core::served::Kinds;
 use serde_json::Value;
@@ -128,10 +129,12 @@ pub(crate) fn tagged(body: &Bytes, etag: &str, content_type: &str, headers: &Hea
     answer
 }
 
-/// Questions are only created; a namespace goes with what is in it: there is no deleting of all of them.
+/// A namespace goes with what is in it: there is no deleting of all of them.
 fn verbs(kind: &Kind) -> Vec<&'static str> {
-    if !kind.stored {
-        return vec!["create"];
+    match kind.nature {
+        Nature::Asked => return vec!["create"],
+        Nature::Told => return vec!["get", "list"],
+        Nature::Stored => {}
     }
     let is_namespace = kind.group.is_empty() && kind.kind == "Namespace";
     VERBS.into_iter().filter(|verb| !(is_namespace && *verb == "deletecollection")).collect()

@@ -1,5 +1,6 @@
 //! The paths of a kind, derived from its row.
 
+use peapod_api::kind::Nature;
 use peapod_api::{Kind, Subresource};
 use serde_json::{Value, json};
 
@@ -13,10 +14,15 @@ pub(super) fn root(kind: &Kind) -> String {
 pub(super) fn of(kind: &Kind) -> Vec<(String, Value)> {
     let place = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
     let collection = format!("/{}{place}/{}", root(kind), kind.plural);
-    if !kind.stored {
-        return vec![(collection, path(kind, &[("post", "post")], false))];
-    }
     let item = format!("{collection}/{{name}}");
+    match kind.nature {
+        Nature::Asked => return vec![(collection, path(kind, &[("post", "post")], false))],
+        Nature::Told => {
+            let list = path(kind, &[("get", "list")], false);
+            return vec![(collection, list), (item, path(kind, &[("get", "get")], true))];
+        }
+        Nature::Stored => {}
+    }
     let mut paths = vec![
         (collection, path(kind, &[("get", "list"), ("post", "post"), ("delete", "deletecollection")], false)),
         (

@@ -27,7 +27,7 @@ async fn every_kind(steps: impl AsyncFn(&World, &Subject, &mut Client)) {
         serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     world.admin().await.create("/api/v1/namespaces", &namespace).await;
     let (mut count, mut failed) = (0, Vec::new());
-    for kind in kinds::KINDS.iter().filter(|kind| kind.stored) {
+    for kind in kinds::KINDS.iter().filter(|kind| kind.stored()) {
         let subject = Subject::new(kind, minimal(kind));
         let mut client = world.admin().await;
         let done = AssertUnwindSafe(steps(&world, &subject, &mut client)).catch_unwind().await;

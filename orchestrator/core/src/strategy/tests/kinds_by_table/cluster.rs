@@ -223,7 +223,7 @@ fn the_apis_own_objects() {
             (
                 "/metadata/name",
                 json!("v2.example.com"),
-                "metadata.name: Invalid value: \"v2.example.com\": must be `spec.version+\".\"+spec.group`: \"v1.example.com\"",
+                "metadata.name: Invalid value: \"v2.example.com\": must be `spec.version+\".\"+spec.group`: \"v1.passed.example.com\"",
             ),
             (
                 "/spec/versionPriority",

@@ -1,0 +1,147 @@
+//! EndpointSlices of the Endpoints that users keep themselves for a Service without a selector: who routes reads slices alone.
+
+use super::endpointslice::{MANAGED_BY, SERVICE_LABEL};
+use super::owned::{controller_reference, self_or_controller};
+use super::{Context, Controller};
+use crate::action::{Action, Outcome};
+use crate::name;
+use crate::snapshot::{Change, Snapshot};
+use crate::validation::{items, text};
+use peapod_api::{Key, Object};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+pub(super) const CONTROLLER: Controller = Controller { name: "endpointslicemirroring", triggers, reconcile };
+
+const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
+/// Endpoints with this label are left alone if it is `true`,
+const SKIP: &str = "endpointslice.kubernetes.io/skip-mirror";
+/// and those with this annotation, which are no endpoints but a lock.
+const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
+/// What is about the Endpoints and not about what they say.
+const NOT_COPIED: [&str; 2] =
+    ["kubectl.kubernetes.io/last-applied-configuration", "endpoints.kubernetes.io/last-change-trigger-time"];
+/// Addresses of a subset that are mirrored; Kubernetes' default.
+const MAX_ADDRESSES: usize = 1000;
+
+fn triggers(_: &Snapshot, change: &Change) -> Vec<Key> {
+    match change.key.resource() {
+        "services" => vec![Key::new("endpoints", change.key.namespace(), change.key.name())],
+        "endpoints" | "endpointslices.discovery.k8s.io" => self_or_controller(change, "endpoints"),
+        _ => Vec::new(),
+    }
+}
+
+fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
+    let Some(endpoints) = snapshot.get(key).filter(|e| e.header.deleted.is_none()) else {
+        return Outcome::nothing();
+    };
+    let service = snapshot.find("services", key.namespace(), key.name());
+    let is_theirs = service.is_some_and(|s| s.header.deleted.is_none() && s.header.selector.is_none());
+    let value = endpoints.value();
+    let mut wanted =
+        if is_theirs && is_mirrored(&value) { slices(endpoints, &value) } else { BTreeMap::new() };
+    let mut actions = Vec::new();
+    for slice in snapshot.owned_by(&endpoints.header.uid) {
+        if slice.header.labels.get(MANAGED_BY).is_none_or(|manager| manager != MANAGER) {
+            continue;
+        }
+        match wanted.remove(slice.name()) {
+            None => actions.push(Action::Delete {
+                key: slice.key.clone(),
+                uid: slice.header.uid.to_string(),
+                propagation: None,
+                grace_seconds: None,
+            }),
+            Some(new) => actions.extend(change(slice, &new)),
+        }
+    }
+    actions.extend(wanted.into_values().map(|object| Action::Create { object }));
+    actions.into()
+}
+
+fn is_mirrored(endpoints: &Value) -> bool {
+    let metadata = &endpoints["metadata"];
+    metadata["labels"][SKIP] != "true" && metadata["annotations"][LEADER].is_null()
+}
+
+fn change(slice: &Object, new: &Value) -> Option<Action> {
+    let old = slice.value();
+    let same =
+        |path: &str| old.pointer(path).unwrap_or(&Value::Null) == new.pointer(path).unwrap_or(&Value::Null);
+    let unchanged =
+        ["/endpoints", "/ports", "/metadata/labels", "/metadata/annotations"].into_iter().all(same);
+    let patch = json!({"endpoints": new["endpoints"], "ports": new["ports"],
+        "metadata": {"labels": new["metadata"]["labels"], "annotations": new["metadata"]["annotations"]}});
+    (!unchanged).then(|| Action::Patch { key: slice.key.clone(), patch })
+}
+
+/// One slice for each family of addresses that are served on the same ports, by name.
+fn slices(endpoints: &Object, value: &Value) -> BTreeMap<String, Value> {
+    let mut groups: BTreeMap<(String, &str), Vec<Value>> = BTreeMap::new();
+    for subset in items(&value["subsets"]) {
+        let ports = subset["ports"].to_string();
+        let of = |list: &str, ready: bool| items(&subset[list]).map(move |address| (address, ready));
+        for (address, ready) in
+            of("addresses", true).chain(of("notReadyAddresses", false)).take(MAX_ADDRESSES)
+        {
+            let family = match text(&address["ip"]).parse() {
+                Ok(IpAddr::V6(_)) => "IPv6",
+                _ => "IPv4",
+            };
+            groups.entry((ports.clone(), family)).or_default().push(endpoint(address, ready));
+        }
+    }
+    let slice = |((ports, family), list): ((String, &str), Vec<Value>)| {
+        let parts = [endpoints.header.uid.as_bytes(), ports.as_bytes(), family.as_bytes()];
+        let name = name::child(endpoints.name(), &name::suffix(&parts, 5));
+        let ports: Value = serde_json::from_str(&ports).unwrap_or_default();
+        (name.clone(), slice(endpoints, value, name, family, &ports, list))
+    };
+    groups.into_iter().map(slice).collect()
+}
+
+fn endpoint(address: &Value, ready: bool) -> Value {
+    let mut endpoint = json!({"addresses": [address["ip"]], "conditions": {"ready": ready}});
+    for field in ["hostname", "nodeName", "targetRef"] {
+        if !address[field].is_null() {
+            endpoint[field] = address[field].clone();
+        }
+    }
+    endpoint
+}
+
+fn slice(
+    endpoints: &Object,
+    value: &Value,
+    name: String,
+    family: &str,
+    ports: &Value,
+    list: Vec<Value>,
+) -> Value {
+    let mut labels = (*endpoints.header.labels).clone();
+    labels.insert(SERVICE_LABEL.into(), endpoints.name().into());
+    labels.insert(MANAGED_BY.into(), MANAGER.into());
+    let mut slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
+        "metadata": {
+            "name": name, "generateName": format!("{}-", endpoints.name()), "namespace": endpoints.namespace(),
+            "labels": labels, "ownerReferences": [controller_reference("v1", "Endpoints", endpoints)],
+        },
+        "endpoints": list,
+        // A port without a name is called so: an absent name would stand for any.
+        "ports": items(ports).map(|port| {
+            let mut port = port.clone();
+            port["name"] = text(&port["name"]).into();
+            port
+        }).collect::<Vec<_>>(),
+    });
+    let annotations = value["metadata"]["annotations"].as_object().into_iter().flatten();
+    let copied = annotations.filter(|(key, _)| !NOT_COPIED.contains(&key.as_str()));
+    let copied: serde_json::Map<_, _> = copied.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if !copied.is_empty() {
+        slice["metadata"]["annotations"] = copied.into();
+    }
+    slice
+}
