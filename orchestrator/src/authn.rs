@@ -1,8 +1,11 @@
 //! Who is asking: a client certificate, a bearer token, or nobody; and as whom he wants to be seen.
 
 use crate::front_door::FrontDoor;
+use crate::http::socket::protocols;
 use crate::pki::Tokens;
 use crate::sessions::Sessions;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 use peapod_api::Error;
@@ -13,6 +16,9 @@ use peapod_core::auth::{self, MASTERS, NODES, User};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// What begins the protocol of a WebSocket that is a bearer token in base64.
+pub(crate) const TOKEN_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// As whom a connection inside this process acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,8 +105,11 @@ impl Authenticator {
                 Credential { proof: Proof::Shown(user.clone(), *until), wanted: Vec::new() }
             }
             (_, Some(_)) => self.of_token(bearer_token(headers).ok_or_else(unauthorized)?),
-            (Peer::Invalid, None) => return Err(unauthorized()),
-            (Peer::Unknown, None) => Credential::of(User::anonymous()),
+            (_, None) => match (offered_token(headers), peer) {
+                (Some(token), _) => self.of_token(&token.ok_or_else(unauthorized)?),
+                (None, Peer::Unknown) => Credential::of(User::anonymous()),
+                (None, _) => return Err(unauthorized()),
+            },
         };
         credential.wanted.extend(impersonated(headers)?);
         Ok(credential)
@@ -213,6 +222,14 @@ pub(crate) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
+/// The token that a browser offers as a protocol of its socket, because it can set no header; none inside if it is not to be
+/// read.
+fn offered_token(headers: &HeaderMap) -> Option<Option<String>> {
+    let encoded = protocols(headers).find_map(|protocol| protocol.strip_prefix(TOKEN_PROTOCOL))?;
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).ok();
+    Some(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
+}
+
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
@@ -249,6 +266,14 @@ mod tests {
         assert_eq!(ask(&Peer::Unknown, &headers("bearer  secret ")).unwrap(), admin());
         for wrong in ["Bearer secret2", "Bearer", "Basic secret", ""] {
             assert_eq!(ask(&Peer::Unknown, &headers(wrong)).unwrap_err().code(), 401, "{wrong}");
+        }
+        let offers = |token: &str| {
+            let protocols = format!("base64.binary.k8s.io, {TOKEN_PROTOCOL}{token}");
+            HeaderMap::from_iter([(header::SEC_WEBSOCKET_PROTOCOL, protocols.parse().unwrap())])
+        };
+        assert_eq!(ask(&Peer::Unknown, &offers(&URL_SAFE_NO_PAD.encode("secret"))).unwrap(), admin());
+        for wrong in ["", "secret", "!", "_w"] {
+            assert_eq!(ask(&Peer::Unknown, &offers(wrong)).unwrap_err().code(), 401, "{wrong}");
         }
         let ada = User::new("ada", &[]);
         let code = sessions.code(Credential::of(ada.clone()), Instant::now());

@@ -104,7 +104,7 @@ impl ControlPlane {
             tokens: identity.tokens,
             url: config::url(advertised.address),
             address: address.to_string(),
-            stop: connections.stopping().clone(),
+            tasks: connections.clone(),
         });
         let server = Server::new(api, connections.clone());
         let relay = Relay::new(nodes.clone(), connections.clone());

@@ -218,7 +218,7 @@ impl Server {
 
 /// Waits for the end of the certificate with which the client came; for ever if there is none. By then it has another one,
 /// which it shows on a new connection.
-async fn end_of(peer: Peer) {
+pub(super) async fn end_of(peer: Peer) {
     match peer {
         Peer::Known(_, Some(until)) => {
             let left = until.duration_since(Timestamp::now());

@@ -2,6 +2,7 @@
 
 use super::answer::{self, Answer, Broken};
 use super::query::Query;
+use super::socket::Framing;
 use crate::nodes::Nodes;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -33,7 +34,9 @@ pub(crate) async fn read(
     if !response.status().is_success() {
         return Err(refusal(response.status().as_u16(), response.into_body()).await);
     }
-    Ok(answer::stream_that_may_break("text/plain", pieces(node, response.into_body(), stop)))
+    let mut answer = answer::stream_that_may_break("text/plain", pieces(node, response.into_body(), stop));
+    answer.extensions_mut().insert(Framing::Pieces);
+    Ok(answer)
 }
 
 /// The node's pieces. When its connection is lost in the middle, so is the answer's: what came is not all there is.

@@ -18,6 +18,7 @@ mod resource;
 mod review;
 mod seats;
 mod session;
+pub(crate) mod socket;
 mod told;
 mod ui;
 mod watch;
@@ -31,11 +32,13 @@ use crate::nodes::Nodes;
 use crate::pki::Tokens;
 use crate::registry::{Asked, Registry};
 use crate::sessions::Sessions;
+use crate::tasks::Tasks;
 use answer::Answer;
 use bytes::{Buf, Bytes, BytesMut};
 use discovery::Discovery;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method};
+use hyper::upgrade::OnUpgrade;
 use openapi::OpenApi;
 use pages::Pages;
 use path::ResourcePath;
@@ -83,6 +86,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     /// Ends watches and logs.
     pub(crate) stop: CancellationToken,
+    tasks: Tasks,
+    sockets: Arc<Semaphore>,
     url: String,
     seats: Seats,
     /// Costly answers that are encoded or compressed at a time, off the threads that serve connections.
@@ -101,7 +106,8 @@ pub(crate) struct Ground {
     pub(crate) url: String,
     /// `127.0.0.1:6443`
     pub(crate) address: String,
-    pub(crate) stop: CancellationToken,
+    /// Where connections run.
+    pub(crate) tasks: Tasks,
 }
 
 /// A request that has been taken apart.
@@ -128,13 +134,15 @@ pub(crate) fn filter(api: Api) -> BoxedFilter<(Answer,)> {
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Peer>())
+        .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::body::stream())
-        .then(move |method, path: warp::path::FullPath, query: String, headers, peer, body| {
+        .then(move |method, path: warp::path::FullPath, query: String, headers, peer, upgrade, body| {
             let query = Query::parse(&query);
             let request =
                 Request { method, path: path.as_str().into(), query, headers, peer, body: pieces(body) };
+            let wish = socket::Wish::of(&request, upgrade);
             let api = api.clone();
-            async move { api.answer(request).await }
+            async move { api.answer(request, wish).await }
         })
         .boxed()
 }
@@ -180,7 +188,9 @@ impl Api {
             openapi: OpenApi::default(),
             pages: Pages::default(),
             metrics: Metrics::default(),
-            stop: ground.stop,
+            stop: ground.tasks.stopping().clone(),
+            tasks: ground.tasks,
+            sockets: Arc::new(Semaphore::new(socket::SOCKETS_LIMIT)),
             seats: Seats::default(),
             encoders: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
         }))
@@ -194,11 +204,14 @@ impl Api {
         &self.0.nodes
     }
 
-    async fn answer(&self, request: Request) -> Answer {
+    async fn answer(&self, request: Request, wish: Option<socket::Wish>) -> Answer {
         let (started, id) = (Instant::now(), Uuid::new_v4());
         let (verb, resource) = resource::label(self.0.cache.snapshot().kinds(), &request);
         let wishes = finish::Wishes::of(&request);
-        let answered = self.limited(request).await;
+        let answered = self.limited(request).await.and_then(|answer| match wish {
+            Some(wish) => wish.grant(answer, &self.0.sockets, &self.0.tasks),
+            None => Ok(answer),
+        });
         let mut answer = answered.unwrap_or_else(|error| {
             tracing::debug!(%id, verb, resource, code = error.code(), %error, "a request was refused");
             if error.code() >= 500 {

@@ -5,6 +5,7 @@ use super::accept::{Encoding, Shape};
 use super::answer::{self, Answer, JSON};
 use super::encode::Form;
 use super::query::{Selection, WatchQuery};
+use super::socket::Framing;
 use crate::cache::{Batch, Cache, Cursor, Expired, Interest};
 use crate::metrics::Gauge;
 use bytes::Bytes;
@@ -168,11 +169,15 @@ pub(crate) fn begin(cache: &Cache, snapshot: &Snapshot, opening: Opening) -> Ans
         stop: Box::pin(stop.cancelled_owned()),
         _open: open,
     };
-    let content_type = watch.content_type();
-    answer::stream(
+    let (content_type, encoding) = (watch.content_type(), watch.form.accept.encoding);
+    let mut answer = answer::stream(
         content_type,
         stream::unfold(watch, |mut watch| async { Some((watch.next().await?, watch)) }),
-    )
+    );
+    if encoding == Encoding::Json {
+        answer.extensions_mut().insert(Framing::Lines);
+    }
+    answer
 }
 
 fn default_timeout() -> Duration {

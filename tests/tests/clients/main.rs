@@ -35,3 +35,20 @@ fn the_javascript_client_finds_nothing_missing() {
     let cluster = Cluster::start(&[]);
     run(&cluster, Command::new("node").arg(file("tests/clients/node/scenario.mjs")));
 }
+
+#[test]
+fn headlamp_gets_what_it_asks_for() {
+    let cluster = Cluster::start(&[]);
+    let kubectl = cluster.kubectl();
+    kubectl.apply("manifests/hello.yaml");
+    kubectl.run("create serviceaccount headlamp").ok();
+    kubectl
+        .run("create clusterrolebinding headlamp --clusterrole=cluster-admin --serviceaccount=default:headlamp")
+        .ok();
+    kubectl.pod("talker", "{restartPolicy: Never, containers: [{name: talker, image: job}]}");
+    kubectl.becomes("pod talker", "{.status.phase}", |phase| phase == "Succeeded");
+    let token = kubectl.run("create token headlamp").ok();
+    let mut node = Command::new("node");
+    node.env("TOKEN", token.trim());
+    run(&cluster, node.arg(file("tests/clients/node/headlamp.mjs")));
+}
