@@ -1,5 +1,6 @@
 //! Connections: accepted from the network with TLS, or made inside the process. Both are served by the same filter.
 
+use super::gather::gather;
 use super::{Api, filter};
 use crate::authn::Peer;
 use crate::metrics::Gauge;
@@ -196,10 +197,11 @@ impl Server {
         let certificate_ends = end_of(peer.clone());
         let service =
             WithPeer { inner: TowerToHyperService::new(warp::service(filter(self.api.clone()))), peer };
+        let (io, mut driver) = gather(io);
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
-            ended = connection.as_mut() => Some(ended),
+            ended = driver.run(connection.as_mut()) => Some(ended),
             () = self.tasks.stopping().cancelled() => None,
             () = certificate_ends => None,
         };
@@ -207,7 +209,7 @@ impl Server {
             Some(ended) => ended,
             None => {
                 connection.as_mut().graceful_shutdown();
-                tokio::time::timeout(DRAIN_FOR, connection).await.unwrap_or(Ok(()))
+                tokio::time::timeout(DRAIN_FOR, driver.run(connection)).await.unwrap_or(Ok(()))
             }
         };
         if let Err(error) = ended {

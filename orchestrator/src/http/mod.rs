@@ -5,6 +5,7 @@ pub(crate) mod answer;
 mod discovery;
 mod encode;
 mod finish;
+mod gather;
 mod health;
 mod list;
 pub(crate) mod listener;
