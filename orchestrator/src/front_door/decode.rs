@@ -6,41 +6,15 @@ use peapod_api::error::Reason;
 use peapod_api::{Error, FieldError, Kind};
 use peapod_core::schema::decode::{self, Decoded};
 use peapod_core::schema::normalize::normalize;
+use peapod_core::schema::yaml::yaml;
 use peapod_core::schema::{self, Type, protobuf};
 use peapod_core::served::Served;
 use serde_json::Value;
-
-/// Deepest nesting of a YAML body.
-const YAML_MAX_DEPTH: usize = 100;
-/// Most values of a YAML body, aliases expanded.
-const YAML_MAX_NODES: usize = 200_000;
-/// Most aliases of a YAML body.
-const YAML_MAX_ALIASES: usize = 100;
 
 /// The schema of a kind. Errors: 500, as every kind of the table has one (tested).
 pub(super) fn type_of(api_version: &str, kind: &str) -> Result<&'static Type, Error> {
     schema::lookup_kind(api_version, kind)
         .ok_or_else(|| Error::internal(format!("no schema for {api_version} {kind}")))
-}
-
-/// Reads a YAML document into what JSON would have said. Errors: 400.
-fn yaml(bytes: &[u8]) -> Result<Decoded, Error> {
-    // What begins like JSON is JSON, which clients also send under YAML's name.
-    if bytes.trim_ascii_start().first() == Some(&b'{')
-        && let Ok(decoded) = decode::json(bytes)
-    {
-        return Ok(decoded);
-    }
-    let budget = serde_saphyr::budget! {
-        max_depth: YAML_MAX_DEPTH,
-        max_nodes: YAML_MAX_NODES,
-        max_aliases: YAML_MAX_ALIASES,
-        max_documents: 1,
-    };
-    let options = serde_saphyr::options! { budget: budget };
-    let value: Value = serde_saphyr::from_slice_with_options(bytes, options)
-        .map_err(|error| Error::bad_request(format!("error decoding YAML: {error}")))?;
-    Ok(value.into())
 }
 
 /// Reads a body of whatever encoding; nothing is checked against a schema yet, except for protobuf.
@@ -62,6 +36,19 @@ pub(super) fn applied_body(body: &Body, options: &WriteOptions) -> Result<Decode
         return Err(Error::bad_request("apiVersion and kind must be set in an apply patch"));
     }
     Ok(decoded)
+}
+
+/// What takes the place of an object has to say which it is. Errors: 400.
+pub(super) fn named(target: &Target, decoded: &Decoded) -> Result<(), Error> {
+    let name = decoded.value["metadata"]["name"].as_str().unwrap_or_default();
+    if !decoded.value.is_object() || !name.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "the name of the object ({} based on URL) was undeterminable: name must be provided",
+        target.name
+    );
+    Err(Error::bad_request(why))
 }
 
 /// An option of a patch that cannot be. 422.

@@ -169,11 +169,8 @@ const DISRUPTION: &str = "system:serviceaccount:kube-system:disruption-controlle
 fn names_the_pod(target: &Target, body: &Value) -> Result<(), Error> {
     let name = body["metadata"]["name"].as_str().unwrap_or_default();
     if !name.is_empty() && name != target.name {
-        let path = &target.name;
-        return Err(Error::bad_request(format!(
-            "name in URL does not match name in {}: {path:?} and {name:?}",
-            body["kind"]
-        )));
+        let kind = body["kind"].as_str().unwrap_or_default();
+        return Err(Error::bad_request(format!("name in URL does not match name in {kind} object")));
     }
     Ok(())
 }

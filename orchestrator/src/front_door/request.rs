@@ -149,6 +149,14 @@ pub struct DeleteOptions {
 impl DeleteOptions {
     /// Reads a `DeleteOptions` object: a body, or query parameters brought into its form. Errors: 400, 422.
     pub fn read(options: &Value) -> Result<DeleteOptions, Error> {
+        if options["orphanDependents"].is_boolean() && options["propagationPolicy"].is_string() {
+            let (value, why) = (
+                &options["propagationPolicy"],
+                "orphanDependents and deletionPropagation cannot be both set",
+            );
+            let fault = peapod_api::FieldError::invalid("propagationPolicy", value, why);
+            return Err(Error::invalid("meta.k8s.io", "DeleteOptions", "", &[fault]));
+        }
         let propagation = match options["propagationPolicy"].as_str() {
             None | Some("") if options["orphanDependents"] == true => Some(Propagation::Orphan),
             None | Some("") if options["orphanDependents"] == false => Some(Propagation::Background),

@@ -116,6 +116,7 @@ impl FrontDoor {
         }
         let endpoint = prepare::endpoint(&target)?;
         let decoded = read(&target, &body)?;
+        decode::named(&target, &decoded)?;
         let (mut object, warnings) = decode::object(&target, decoded, options.field_validation)?;
         target.kind.complete(&mut object)?;
         let change =

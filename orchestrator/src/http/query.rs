@@ -56,8 +56,7 @@ impl Query {
     /// A whole number. Errors: 400 for what is none.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Error> {
         let Some(text) = self.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
-        let bad =
-            |_| Error::bad_request(format!("invalid value {text:?} for the parameter {name}: no integer"));
+        let bad = |_| Error::bad_request(format!("{name}: parsing {text:?}: invalid syntax"));
         text.parse().map(Some).map_err(bad)
     }
 }

@@ -16,8 +16,8 @@ use peapod_api::{Error, FieldError, Subresource};
 use peapod_core::auth::{Attributes, User};
 use serde_json::{Value, json};
 
-/// Longest name of a field manager, in characters.
-const MANAGER_LIMIT: usize = 128;
+/// Longest name of a field manager.
+const MANAGER_LIMIT_BYTES: usize = 128;
 
 /// Answers create, update, patch, delete and deletecollection.
 pub(super) async fn answer(
@@ -34,7 +34,7 @@ pub(super) async fn answer(
     let form = form(&target.kind, &request)?;
     let content_type = request.header(header::CONTENT_TYPE).to_string();
     check_uncompressed(request.header(header::CONTENT_ENCODING))?;
-    let options = options(&request.query, request.header(header::USER_AGENT))?;
+    let options = options(verb, &request.query, request.header(header::USER_AGENT))?;
     let (to, door, query) = (target.to_front_door(), &api.door, request.query);
     let bytes = read_body(request.body, BODY_LIMIT_BYTES).await?;
     let written = match verb {
@@ -107,38 +107,61 @@ fn object_body(content_type: &str, bytes: bytes::Bytes) -> Result<Body, Error> {
     Ok(Body { media_type: MediaType::parse(content_type)?, bytes })
 }
 
-/// The options that every write has. Errors: 400 and 422 as Kubernetes gives them.
-fn options(query: &Query, user_agent: &str) -> Result<WriteOptions, Error> {
+/// The options that every write has. Errors: 422 as Kubernetes gives it.
+fn options(verb: &str, query: &Query, user_agent: &str) -> Result<WriteOptions, Error> {
+    let kind = match verb {
+        "update" => "UpdateOptions",
+        "patch" => "PatchOptions",
+        "delete" | "deletecollection" => "DeleteOptions",
+        _ => "CreateOptions",
+    };
     let manager = query.text("fieldManager");
-    if manager.chars().count() > MANAGER_LIMIT || manager.chars().any(char::is_control) {
-        let why = format!("must be at most {MANAGER_LIMIT} printable characters");
-        let error = FieldError::invalid("fieldManager", &json!(manager), &why);
-        return Err(Error::invalid("meta.k8s.io", "CreateOptions", "", &[error]));
+    let mut faults = Vec::new();
+    if manager.len() > MANAGER_LIMIT_BYTES {
+        faults.push(FieldError::too_long("fieldManager", MANAGER_LIMIT_BYTES));
     }
-    let agent: String =
-        user_agent.split('/').next().unwrap_or_default().chars().take(MANAGER_LIMIT).collect();
+    if let Some((at, c)) = manager.char_indices().find(|(_, c)| c.is_control()) {
+        let why = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+        faults.push(FieldError::invalid("fieldManager", &json!(manager), &why));
+    }
+    let dry_run = dry_run(query).unwrap_or_else(|fault| {
+        faults.push(fault);
+        true
+    });
+    let field_validation = FieldValidation::parse(query.text("fieldValidation")).unwrap_or_else(|fault| {
+        faults.push(fault);
+        FieldValidation::default()
+    });
+    if !faults.is_empty() {
+        return Err(Error::invalid("meta.k8s.io", kind, "", &faults));
+    }
+    let agent = user_agent.split('/').next().unwrap_or_default();
+    let agent = &agent[..agent.floor_char_boundary(MANAGER_LIMIT_BYTES)];
     Ok(WriteOptions {
-        dry_run: dry_run(query)?,
-        field_manager: if manager.is_empty() { agent } else { manager.into() },
-        field_validation: FieldValidation::parse(query.text("fieldValidation"))?,
+        dry_run,
+        field_manager: if manager.is_empty() { agent.into() } else { manager.into() },
+        field_validation,
         force: query.flag("force"),
     })
 }
 
-fn dry_run(query: &Query) -> Result<bool, Error> {
+fn dry_run(query: &Query) -> Result<bool, FieldError> {
     let values: Vec<&str> = query.all("dryRun").filter(|value| !value.is_empty()).collect();
-    if let Some(unknown) = values.iter().find(|value| **value != "All") {
-        let error = FieldError::not_supported("dryRun", &json!(unknown), &["All"]);
-        return Err(Error::invalid("meta.k8s.io", "CreateOptions", "", &[error]));
+    if values.iter().any(|value| *value != "All") {
+        return Err(FieldError::not_supported("dryRun", &json!(values), &["All"]));
     }
     Ok(!values.is_empty())
+}
+
+fn asks_dry_run(query: &Query) -> Result<bool, Error> {
+    dry_run(query).map_err(|fault| Error::invalid("meta.k8s.io", "DeleteOptions", "", &[fault]))
 }
 
 /// The body's options; without a body those of the query. Errors: 400, 415, 422.
 fn delete_options(query: &Query, content_type: &str, bytes: bytes::Bytes) -> Result<DeleteOptions, Error> {
     if !bytes.is_empty() {
         let mut options = DeleteOptions::decode(&object_body(content_type, bytes)?)?;
-        options.dry_run |= dry_run(query)?;
+        options.dry_run |= asks_dry_run(query)?;
         return Ok(options);
     }
     let mut value = json!({});
@@ -151,7 +174,7 @@ fn delete_options(query: &Query, content_type: &str, bytes: bytes::Bytes) -> Res
     if query.get("orphanDependents").is_some() {
         value["orphanDependents"] = Value::Bool(query.flag("orphanDependents"));
     }
-    Ok(DeleteOptions { dry_run: dry_run(query)?, ..DeleteOptions::read(&value)? })
+    Ok(DeleteOptions { dry_run: asks_dry_run(query)?, ..DeleteOptions::read(&value)? })
 }
 
 impl Target<'_> {
@@ -181,7 +204,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<WriteOptions, Error> {
-        options(&Query::parse(text), "kubectl/v1.36 (linux)")
+        options("create", &Query::parse(text), "kubectl/v1.36 (linux)")
     }
 
     #[test]
@@ -191,7 +214,9 @@ mod tests {
         let all = read("dryRun=All&fieldManager=me&force=true&fieldValidation=Strict").unwrap();
         assert_eq!((all.dry_run, all.field_manager.as_str(), all.force), (true, "me", true));
         assert_eq!(read("dryRun=Some").unwrap_err().code(), 422);
-        assert!(read("fieldValidation=Perhaps").is_err());
+        let why = "CreateOptions.meta.k8s.io \"\" is invalid: [dryRun: Unsupported value: [\"Some\"]: supported values: \"All\", \
+                   fieldValidation: Unsupported value: \"Perhaps\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"]";
+        assert_eq!(read("fieldValidation=Perhaps&dryRun=Some").unwrap_err().to_string(), why);
         assert_eq!(read(&format!("fieldManager={}", "x".repeat(129))).unwrap_err().code(), 422);
     }
 

@@ -43,6 +43,10 @@ async fn the_parts_of_the_control_plane_are_told_and_not_kept() {
 async fn a_binding_by_itself_binds_the_pod_that_it_names() {
     let world = World::start().await;
     let mut admin = world.admin().await;
+    // Pods on a node that is not there do not stay.
+    admin
+        .create("/api/v1/nodes", &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}))
+        .await;
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
         "spec": {"schedulerName": "my", "containers": [{"name": "a", "image": "hello"}]}});
     admin.create("/api/v1/namespaces/default/pods", &pod).await;

@@ -43,6 +43,44 @@ async fn a_flood_of_one_client_leaves_seats_to_the_others() {
 }
 
 #[tokio::test]
+async fn heartbeats_get_through_a_flood_of_a_user() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "loud"}, "subjects": [{"kind": "User", "name": "loud"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}});
+    admin.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", &binding).await;
+    let mut loud = Client::over(world.plane.connect(Identity::admin())).await;
+    let as_loud = [("impersonate-user", "loud")];
+    let mut flood = Vec::new();
+    while loud.ask(Method::GET, MAPS, &as_loud, "").await.status() == 200 {
+        let mut stream = world.plane.connect(Identity::admin());
+        let head = format!(
+            "POST {MAPS} HTTP/1.1\r\nhost: x\r\nimpersonate-user: loud\r\ncontent-length: 9\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        flood.push(stream);
+        assert!(flood.len() < 1000, "nothing is refused");
+    }
+    let refused = loud.ask(Method::GET, MAPS, &as_loud, "").await;
+    assert_eq!((refused.status(), refused.header("retry-after")), (429, "1"));
+    println!("a user holds all of his {} seats", flood.len());
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    for name in ["n1", "n2", "n3"] {
+        let mut node = Client::over(world.plane.connect(Identity::node(name))).await;
+        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name},
+            "spec": {"holderIdentity": name}});
+        node.create(leases, &lease).await;
+        let target = format!("{leases}/{name}");
+        let before = node.get(&target).await.json()["spec"]["renewTime"].clone();
+        let beat = [("content-type", "application/merge-patch+json")];
+        let beaten = node.ask(Method::PATCH, &target, &beat, "{\"spec\":{\"leaseTransitions\":1}}").await;
+        assert_eq!(beaten.status(), 200, "{}", beaten.text());
+        assert_ne!(beaten.json()["spec"]["renewTime"], before, "{name} has been heard");
+    }
+}
+
+#[tokio::test]
 async fn bodies_and_objects_have_limits() {
     let world = World::start().await;
     let mut admin = world.admin().await;

@@ -185,3 +185,41 @@ async fn the_record_of_managers_can_be_cleared_and_begins_anew() {
         (400, json!("invalid object type: apps/v1, Kind=ConfigMap"))
     );
 }
+
+#[tokio::test]
+async fn wrong_requests_are_refused_as_kubernetes_refuses_them() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "b"}});
+    admin.create(maps, &map("real")).await;
+    let real = format!("{maps}/real");
+    let options = |kind: &str, why: &str| format!("{kind}.meta.k8s.io \"\" is invalid: {why}");
+    let twice = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, name: z}\n";
+    let (json, yaml) = ("application/json", "application/yaml");
+    for (method, target, content_type, body, code, why) in [
+        (Method::PUT, real.clone(), json, json!({"data": {}}).to_string(), 400,
+            "the name of the object (real based on URL) was undeterminable: name must be provided".into()),
+        (Method::DELETE, real.clone(), json, json!({"propagationPolicy": "Orphan", "orphanDependents": true}).to_string(), 422,
+            options("DeleteOptions", "propagationPolicy: Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set")),
+        (Method::POST, format!("{maps}?fieldValidation=Bogus"), json, map("x").to_string(), 422,
+            options("CreateOptions", "fieldValidation: Unsupported value: \"Bogus\": supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"")),
+        (Method::PUT, format!("{real}?fieldManager={}", "x".repeat(129)), json, map("real").to_string(), 422,
+            options("UpdateOptions", "fieldManager: Too long: may not be more than 128 bytes")),
+        (Method::POST, maps.into(), json, json!({"metadata": {"name": "big"}, "data": {"a": "x".repeat((1 << 20) + 1)}}).to_string(), 422,
+            "ConfigMap \"big\" is invalid: []: Too long: may not be more than 1048576 bytes".into()),
+        (Method::POST, "/api/v1/namespaces/default/pods/p/eviction".into(), json, json!({"apiVersion": "policy/v1", "kind": "Eviction",
+            "metadata": {"name": "q"}}).to_string(), 400, "name in URL does not match name in Eviction object".into()),
+        (Method::GET, format!("{maps}?limit=many"), json, String::new(), 400, "limit: parsing \"many\": invalid syntax".into()),
+        (Method::POST, format!("{maps}?dryRun=All&fieldValidation=Strict"), yaml, twice.into(), 400,
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: duplicate field \"metadata.name\"".into()),
+    ] {
+        let answer = admin.ask(method.clone(), &target, &[("content-type", content_type)], body).await;
+        assert_eq!((answer.status(), answer.json()["message"].as_str()), (code, Some(&*why)), "{method} {target}");
+    }
+    let warned =
+        admin.ask(Method::POST, &format!("{maps}?dryRun=All"), &[("content-type", yaml)], twice).await;
+    assert_eq!((warned.status(), warned.json()["metadata"]["name"].as_str()), (201, Some("z")));
+    assert!(warned.header("warning").contains("duplicate field"), "{}", warned.header("warning"));
+    assert_eq!(admin.get(&real).await.json()["data"]["a"], "b", "nothing of it was done");
+}

@@ -1,11 +1,13 @@
 //! The functions: CEL's own, its extensions for strings, lists, sets, math and encodings, and those of Kubernetes.
 
 use super::value::{Key, Val};
-use super::{Budget, Fault, Found, net, operators, quantity, text, time};
+use super::{Budget, Fault, Found, format, macros, net, operators, quantity, semver, text, time};
 use ::cel::common::ast::{Expr, IdedExpr};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A call with its arguments evaluated; of a member call the first is what it is a member of.
 #[derive(Clone, Copy)]
@@ -15,7 +17,8 @@ pub(super) struct Call<'c> {
 }
 
 /// Functions whose names hold a dot.
-const QUALIFIED: [&str; 29] = [
+const QUALIFIED: [&str; 30] = [
+    "format.named",
     "jsonpatch.escapeKey",
     "optional.of",
     "optional.none",
@@ -62,7 +65,8 @@ const TYPES: [&str; 13] = [
     "google.protobuf.Duration",
 ];
 /// The names of the other functions, so that an expression that calls what is none is told so when it is read.
-const PLAIN: [&str; 95] = [
+const PLAIN: [&str; 96] = [
+    "validate",
     "size",
     "type",
     "dyn",
@@ -167,7 +171,7 @@ pub(super) fn is_type(name: &str) -> bool {
 
 /// Whether the name is that of a function with a dot in its name.
 pub(super) fn is_qualified(name: &str) -> bool {
-    QUALIFIED.contains(&name)
+    QUALIFIED.contains(&name) || format::is_format(name)
 }
 
 /// Whether there is such a function or operator.
@@ -207,6 +211,8 @@ pub(super) fn call(call: Call<'_>, budget: &mut Budget) -> Found {
         math,
         time::call,
         quantity::call,
+        semver::call,
+        format::call,
         net::call,
         optionals,
     ];
@@ -226,9 +232,30 @@ fn general(call: Call<'_>, _: &mut Budget) -> Option<Found> {
         ("size", [Val::Map(map)]) => Ok(Val::Int(map.len() as i64)),
         ("type", [value]) => Ok(Val::Type(value.type_name().into())),
         ("dyn", [value]) => Ok(value.clone()),
+        (macros::INSERT, [Val::Map(map), key, value]) => match key.key() {
+            Ok(key) => inserted(map, [(key, value.clone())]),
+            Err(fault) => Err(fault),
+        },
+        (macros::INSERT_ALL, [Val::Map(map), Val::Map(more)]) => {
+            inserted(map, more.iter().map(|(key, value)| (key.clone(), value.clone())))
+        }
         ("bool" | "int" | "uint" | "double" | "string" | "bytes", [value]) => convert(call.name, value),
         _ => return None,
     })
+}
+
+fn inserted(map: &BTreeMap<Key, Val>, more: impl IntoIterator<Item = (Key, Val)>) -> Found {
+    let mut map = map.clone();
+    for (key, value) in more {
+        if map.contains_key(&key) {
+            return Err(Fault::new(format!(
+                "insert failed: key '{}' already exists",
+                text::shown(&key.into())
+            )));
+        }
+        map.insert(key, value);
+    }
+    Ok(Val::Map(Arc::new(map)))
 }
 
 fn convert(to: &str, value: &Val) -> Found {

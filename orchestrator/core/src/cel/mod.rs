@@ -5,10 +5,13 @@
 
 mod check;
 mod eval;
+mod format;
 mod functions;
+mod macros;
 mod net;
 mod operators;
 mod quantity;
+mod semver;
 mod text;
 mod time;
 mod value;
@@ -17,7 +20,6 @@ pub(crate) use check::{Declared, MUTATION, check};
 pub(crate) use value::{Key, Val, to_json};
 
 use ::cel::common::ast::{IdedExpr, SourceInfo};
-use ::cel::parser::Parser;
 use std::collections::BTreeMap;
 
 /// What one evaluation may cost, and all of one object.
@@ -58,7 +60,7 @@ impl Fault {
 }
 
 fn parsed(source: &str) -> Result<Program, String> {
-    let parser = Parser::new().max_recursion_depth(BRACKETS_LIMIT).error_recovery_limit(4);
+    let parser = macros::parser().max_recursion_depth(BRACKETS_LIMIT).error_recovery_limit(4);
     let parsed = parser.enable_optional_syntax(true).parse_with_source_info(source);
     let (expr, source) = parsed.map_err(|errors| errors.to_string())?;
     if check::depth(&expr) > DEPTH_LIMIT {

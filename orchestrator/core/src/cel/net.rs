@@ -103,7 +103,7 @@ fn of_range(name: &str, (ip, length): (IpAddr, u8), rest: &[Val]) -> Option<Foun
 }
 
 /// An absolute URL, or a path from the root.
-fn url(text: &str) -> Result<Url, Fault> {
+pub(super) fn url(text: &str) -> Result<Url, Fault> {
     let failed = || {
         Fault::new(format!(
             "URL parse error during conversion from string: parse {text:?}: invalid URI for request"

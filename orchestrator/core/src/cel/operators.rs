@@ -70,7 +70,7 @@ pub(super) fn apply(name: &str, arguments: &[Val], budget: &mut Budget) -> Optio
         ("@in", [wanted, Val::Map(map)]) => {
             Ok(Val::Bool(wanted.key().is_ok_and(|key| map.contains_key(&key))))
         }
-        _ if name.starts_with('_') || name.starts_with('@') || matches!(name, "!_" | "-_") => {
+        _ if name.starts_with('_') || matches!(name, "@in" | "!_" | "-_") => {
             Err(no_overload(name, arguments))
         }
         _ => return None,

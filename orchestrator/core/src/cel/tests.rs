@@ -188,3 +188,40 @@ proptest! {
         let _ = eval(&parts.concat(), json!({"a": [1, "b", {"c": null}]}));
     }
 }
+
+#[test]
+fn versions_formats_and_two_variables() {
+    for (source, expected) in [
+        ("semver('1.2.3').isLessThan(semver('1.10.0'))", "true"),
+        ("semver('1.0.0-alpha').compareTo(semver('1.0.0'))", "-1"),
+        ("semver('1.0.0+a') == semver('1.0.0+b')", "true"),
+        ("[semver('4.5.6').major(), semver('4.5.6').minor(), semver('4.5.6').patch()]", "[4, 5, 6]"),
+        ("isSemver('v1.0') || isSemver('01.0.0') || isSemver('1.0')", "false"),
+        ("isSemver('v1.0', true)", "true"),
+        ("semver('v01.02', true) == semver('1.2.0')", "true"),
+        ("isSemver('1-rc.1', true)", "false"),
+        ("semver('200K').major()", "fault: \"200K\" is no semantic version: "),
+        ("format.dns1123Label().validate('my-name').hasValue()", "false"),
+        ("format.dns1123Label().validate('My').value()[0].contains('RFC 1123 label')", "true"),
+        ("format.named('uuid').value().validate('x').value()", "[does not match the UUID format]"),
+        ("format.named('none').hasValue()", "false"),
+        ("format.dns1035LabelPrefix().validate('a-').hasValue()", "false"),
+        ("format.date().validate('2026-02-30').hasValue()", "true"),
+        ("[1, 2].all(i, v, v == i + 1)", "true"),
+        ("{'a': 1}.exists(k, v, k == 'a' && v == 1)", "true"),
+        ("[1, 1].existsOne(i, v, v == 1)", "false"),
+        ("[5, 6].transformList(i, v, i * v)", "[0, 6]"),
+        ("[5, 6].transformList(i, v, i > 0, v)", "[6]"),
+        ("{'a': 1}.transformMap(k, v, v + 1) == {'a': 2}", "true"),
+        ("[5, 6].transformMap(i, v, v) == {0: 5, 1: 6}", "true"),
+        ("['a', 'b'].transformMapEntry(i, v, {v: i}) == {'a': 0, 'b': 1}", "true"),
+        ("['a', 'a'].transformMapEntry(i, v, {v: i})", "fault: insert failed: key 'a' already exists"),
+        ("[1].all(1, v, true)", "no expression: "),
+    ] {
+        let found = eval(source, json!({}));
+        assert!(
+            found == expected || expected.ends_with(": ") && found.starts_with(expected),
+            "{source}: {found}"
+        );
+    }
+}

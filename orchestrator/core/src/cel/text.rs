@@ -34,6 +34,8 @@ pub(super) fn shown(value: &Val) -> String {
         Val::Url(url) => url.text.clone(),
         Val::Ip(ip) => ip.to_string(),
         Val::Cidr(ip, length) => format!("{ip}/{length}"),
+        Val::Semver(version) => version.to_string(),
+        Val::Format(name) => name.to_string(),
     }
 }
 

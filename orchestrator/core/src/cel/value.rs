@@ -31,6 +31,9 @@ pub(crate) enum Val {
     Url(Arc<Url>),
     Ip(IpAddr),
     Cidr(IpAddr, u8),
+    Semver(Arc<semver::Version>),
+    /// The function that gives it.
+    Format(&'static str),
 }
 
 /// What a map is asked by.
@@ -92,6 +95,8 @@ impl Val {
             Val::Url(_) => "kubernetes.URL",
             Val::Ip(_) => "net.IP",
             Val::Cidr(..) => "net.CIDR",
+            Val::Semver(_) => "kubernetes.Semver",
+            Val::Format(_) => "kubernetes.NamedFormat",
         }
     }
 
@@ -144,6 +149,8 @@ impl Val {
             (Val::Url(a), Val::Url(b)) => a == b,
             (Val::Ip(a), Val::Ip(b)) => a == b,
             (Val::Cidr(a, n), Val::Cidr(b, m)) => a == b && n == m,
+            (Val::Semver(a), Val::Semver(b)) => a.cmp_precedence(b).is_eq(),
+            (Val::Format(a), Val::Format(b)) => a == b,
             (a, b) => a.compared(b).is_some_and(std::cmp::Ordering::is_eq),
         }
     }

@@ -33,7 +33,7 @@ pub(super) const KNOWN: [&str; 22] = [
 ];
 
 /// Whether `text` has the format; every text has an unknown one.
-pub(super) fn is(format: &str, text: &str) -> bool {
+pub(crate) fn is(format: &str, text: &str) -> bool {
     match format {
         "byte" => STANDARD.decode(text).is_ok(),
         "cidr" => is_cidr(text),

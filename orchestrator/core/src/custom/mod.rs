@@ -3,7 +3,7 @@
 mod check;
 mod definition;
 mod fill;
-mod format;
+pub(crate) mod format;
 mod row;
 mod rules;
 pub(crate) mod schema;

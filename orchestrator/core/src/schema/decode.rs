@@ -3,7 +3,7 @@
 use super::path::Path;
 use super::types::Type;
 use super::validate::{check_types, unknown_fields};
-use peapod_api::Error;
+use peapod_api::{Error, FieldError};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -27,14 +27,15 @@ pub enum FieldValidation {
 
 impl FieldValidation {
     /// Reads the parameter; empty means `Warn`.
-    pub fn parse(text: &str) -> Result<FieldValidation, Error> {
+    pub fn parse(text: &str) -> Result<FieldValidation, FieldError> {
         match text {
             "" | "Warn" => Ok(FieldValidation::Warn),
             "Ignore" => Ok(FieldValidation::Ignore),
             "Strict" => Ok(FieldValidation::Strict),
-            other => Err(Error::bad_request(format!(
-                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
-            ))),
+            other => {
+                let supported = ["", "Ignore", "Strict", "Warn"];
+                Err(FieldError::not_supported("fieldValidation", &other.into(), &supported))
+            }
         }
     }
 }
@@ -58,11 +59,11 @@ impl From<Value> for Decoded {
 pub fn json(bytes: &[u8]) -> Result<Decoded, Error> {
     let mut reader = Reader::default();
     let mut source = serde_json::Deserializer::from_slice(bytes);
-    let value = Item { reader: &mut reader, depth: 0 }
+    let value = Item::top(&mut reader)
         .deserialize(&mut source)
         .and_then(|value| source.end().map(|()| value))
         .map_err(|error| Error::bad_request(format!("the body is no valid JSON: {error}")))?;
-    Ok(Decoded { value, duplicates: reader.duplicates })
+    Ok(reader.decoded(value))
 }
 
 /// Checks `decoded` against `ty` and applies `validation`. Returns the object, which may still hold unknown fields and
@@ -104,15 +105,31 @@ pub(crate) fn object_by(
     Ok((decoded.value, complaints))
 }
 
+/// What is noted while a document is read.
 #[derive(Default)]
-struct Reader {
+pub(super) struct Reader {
     path: Path,
     duplicates: Vec<String>,
 }
 
-struct Item<'r> {
+impl Reader {
+    /// The document, with what was noted.
+    pub(super) fn decoded(self, value: Value) -> Decoded {
+        Decoded { value, duplicates: self.duplicates }
+    }
+}
+
+/// One value of a document.
+pub(super) struct Item<'r> {
     reader: &'r mut Reader,
     depth: usize,
+}
+
+impl<'r> Item<'r> {
+    /// The whole document.
+    pub(super) fn top(reader: &'r mut Reader) -> Item<'r> {
+        Item { reader, depth: 0 }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Item<'_> {

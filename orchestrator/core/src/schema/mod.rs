@@ -12,6 +12,7 @@ pub mod protobuf;
 mod table;
 mod types;
 pub mod validate;
+pub mod yaml;
 
 pub use defaults::apply_defaults;
 pub use table::{kinds, lookup, lookup_kind, names};

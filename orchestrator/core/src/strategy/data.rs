@@ -48,7 +48,8 @@ fn validate_config_map(map: &Value, findings: &mut Findings) {
         errors.push(FieldError::invalid(&format!("binaryData[{key}]"), &key.into(), why));
     }
     if size_bytes(&map["data"], false) + size_bytes(&map["binaryData"], true) > LIMIT_BYTES {
-        errors.push(FieldError::too_long("", LIMIT_BYTES));
+        // Kubernetes' words for a path that names nothing.
+        errors.push(FieldError::too_long("[]", LIMIT_BYTES));
     }
 }
 

@@ -254,7 +254,7 @@ fn a_data_limit_holds() {
     assert!(create(big(1 << 20)).is_ok());
     assert_eq!(
         create(big((1 << 20) + 1)).unwrap_err(),
-        "ConfigMap \"c\" is invalid: : Too long: may not be more than 1048576 bytes"
+        "ConfigMap \"c\" is invalid: []: Too long: may not be more than 1048576 bytes"
     );
 }
 

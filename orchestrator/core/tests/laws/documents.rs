@@ -4,6 +4,7 @@ use crate::draw::{corpus, damaged, hold};
 use jiff::Timestamp;
 use peapod_core::schema::decode::{self, Decoded, FieldValidation};
 use peapod_core::schema::protobuf;
+use peapod_core::schema::yaml::yaml;
 use peapod_core::served::Served;
 use peapod_core::strategy::{self, Stamp};
 use proptest::prelude::*;
@@ -47,6 +48,20 @@ fn json_law(bytes: Vec<u8>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn yaml_law(bytes: Vec<u8>) -> Result<(), TestCaseError> {
+    let decoded = match yaml(&bytes) {
+        Ok(decoded) => decoded,
+        Err(error) => {
+            prop_assert_eq!(error.code(), 400, "{}", error);
+            return Ok(());
+        }
+    };
+    let again = decode::json(decoded.value.to_string().as_bytes());
+    prop_assert_eq!(again.map(|again| again.value.to_string()).ok(), Some(decoded.value.to_string()));
+    prepared(&decoded.value, FieldValidation::Strict)?;
+    Ok(())
+}
+
 fn protobuf_law(bytes: Vec<u8>) -> Result<(), TestCaseError> {
     let object = match protobuf::decode(&bytes) {
         Ok(object) => object,
@@ -78,6 +93,24 @@ fn protobuf_seeds() -> Vec<Vec<u8>> {
 fn any_json_is_read_or_refused_and_read_the_same_again() {
     corpus("documents").into_iter().for_each(|document| json_law(document).unwrap());
     hold(damaged(corpus("documents")), json_law);
+}
+
+#[test]
+fn any_yaml_is_read_as_what_json_would_say_or_refused() {
+    for document in corpus("documents") {
+        // Behind a comment it is YAML that happens to look like JSON.
+        let commented = [b"# a comment\n", &document[..]].concat();
+        let (as_yaml, as_json) = (yaml(&commented), decode::json(&document));
+        if let (Ok(as_yaml), Ok(as_json)) = (&as_yaml, &as_json) {
+            assert_eq!(as_yaml.value, as_json.value);
+            assert_eq!(as_yaml.duplicates, as_json.duplicates);
+        }
+        assert!(as_yaml.is_ok() || as_json.is_err(), "{:?}", as_yaml.err());
+    }
+    let seeds = corpus("yaml");
+    assert!(seeds.len() >= 6, "only {} seeds", seeds.len());
+    seeds.iter().for_each(|document| yaml_law(document.clone()).unwrap());
+    hold(damaged(seeds), yaml_law);
 }
 
 #[test]
