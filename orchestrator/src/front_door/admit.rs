@@ -161,6 +161,21 @@ impl FrontDoor {
         Ok(warnings)
     }
 
+    /// Asks policies and webhooks about what is created as a part of an object: a Binding, an Eviction, a
+    /// TokenRequest. Returns the warnings. Errors: as of [`FrontDoor::mutate`] and [`FrontDoor::judge`].
+    pub(crate) async fn admit_part(
+        &self,
+        user: &User,
+        target: &Target,
+        object: &mut Value,
+        options: &WriteOptions,
+    ) -> Result<Vec<String>, Error> {
+        let asked = Asked::new(user, target, Given::Create(options));
+        let mut warnings = self.mutate(&asked, object, None).await?;
+        warnings.extend(self.judge(&asked, Some(object), None).await?);
+        Ok(warnings)
+    }
+
     /// Asks the mutating webhooks one after the other, and a second time those that wish it.
     async fn ask_mutating(
         &self,

@@ -13,6 +13,7 @@ mod pod;
 mod prepare;
 mod request;
 mod scale;
+mod steps;
 mod write;
 
 pub use bootstrap::Advertised;

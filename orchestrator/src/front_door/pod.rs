@@ -1,6 +1,5 @@
 //! What is done to pods besides writing them: binding to a node, and eviction.
 
-use super::admit::{Asked, Given};
 use super::decode;
 use super::request::{Body, DeleteOptions, Shown, Target, WriteOptions, Written};
 use super::write::Made;
@@ -79,20 +78,6 @@ impl FrontDoor {
         let uid = binding["metadata"]["uid"].as_str().unwrap_or_default();
         self.assign(user, &target, uid, node, &options).await?;
         Ok(Written { warnings, ..success() })
-    }
-
-    /// Asks policies and webhooks about what is created as a part of a pod. Returns the warnings.
-    async fn admit_part(
-        &self,
-        user: &User,
-        target: &Target,
-        object: &mut Value,
-        options: &WriteOptions,
-    ) -> Result<Vec<String>, Error> {
-        let asked = Asked::new(user, target, Given::Create(options));
-        let mut warnings = self.mutate(&asked, object, None).await?;
-        warnings.extend(self.judge(&asked, Some(object), None).await?);
-        Ok(warnings)
     }
 
     async fn assign(

@@ -2,7 +2,7 @@
 
 use super::Inner;
 use super::resource::Target;
-use crate::front_door::{Body, FieldValidation, Shown, Written};
+use crate::front_door::{Body, FieldValidation, Shown, WriteOptions, Written};
 use jiff::Timestamp;
 use peapod_api::Error;
 use peapod_core::auth::{self, Attributes, User, account, review};
@@ -29,16 +29,17 @@ pub(super) fn answer(
 }
 
 /// POST of a TokenRequest for a service account. Errors: 400, 403, 404, 409, 422.
-pub(super) fn token(
+pub(super) async fn token(
     api: &Inner,
     user: &User,
     target: &Target<'_>,
     body: &Body,
-    validation: FieldValidation,
+    options: &WriteOptions,
 ) -> Result<Written, Error> {
     let snapshot = permitted(api, user, target)?;
-    let (mut request, warnings) =
-        api.door.read("authentication.k8s.io/v1", "TokenRequest", body, validation)?;
+    let (mut request, mut warnings) =
+        api.door.read("authentication.k8s.io/v1", "TokenRequest", body, options.field_validation)?;
+    warnings.extend(api.door.admit_part(user, &target.to_front_door(), &mut request, options).await?);
     let (now, id) = (api.door.now(), Uuid::new_v4().to_string());
     let account = (target.namespace, target.name);
     let claims = account::claims(&snapshot, user, account, &mut request, now, &id)?;

@@ -45,7 +45,7 @@ pub(super) async fn answer(
             review::answer(api, user, target, &object_body(&content_type, bytes)?, options.field_validation)?
         }
         "create" if target.subresource == Some(Subresource::Token) => {
-            review::token(api, user, target, &object_body(&content_type, bytes)?, options.field_validation)?
+            review::token(api, user, target, &object_body(&content_type, bytes)?, &options).await?
         }
         "create" => door.create(user, to, object_body(&content_type, bytes)?, options).await?,
         "update" => door.update(user, to, object_body(&content_type, bytes)?, options).await?,
@@ -178,7 +178,7 @@ fn delete_options(query: &Query, content_type: &str, bytes: bytes::Bytes) -> Res
 }
 
 impl Target<'_> {
-    fn to_front_door(&self) -> front_door::Target {
+    pub(super) fn to_front_door(&self) -> front_door::Target {
         front_door::Target {
             kind: self.kind.clone(),
             namespace: self.namespace.into(),

@@ -1,6 +1,6 @@
 //! Admission policies over HTTP.
 
-use crate::client::World;
+use crate::client::{Events, World};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -123,4 +123,100 @@ async fn mutating_policies_change_what_is_written() {
         container["env"].as_array().unwrap().iter().map(|variable| &variable["name"]).collect();
     assert!(env.len() == 2 && env.contains(&&json!("TEAM")) && env.contains(&&json!("A")), "{env:?}");
     assert_eq!(created["metadata"]["labels"], json!({"team": "blue"}));
+}
+
+/// A policy that asks what is given, bound to every ConfigMap, and then a ConfigMap: code and message.
+async fn judged(validation: Value) -> (u16, String) {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    admin.create(&format!("{GROUP}/validatingadmissionpolicies"), &policy(json!([validation]))).await;
+    admin.create(&format!("{GROUP}/validatingadmissionpolicybindings"), &binding(json!(["Deny"]))).await;
+    let answer =
+        admin.ask(Method::POST, &format!("{MAPS}?fieldManager=me"), &[], map("a", "x").to_string()).await;
+    (answer.status(), answer.json()["message"].as_str().unwrap_or_default().into())
+}
+
+#[tokio::test]
+async fn policies_ask_about_rights_options_and_the_namespace() {
+    let robot = "authorizer.serviceAccount('default', 'robot')";
+    for good in [
+        "authorizer.group('').resource('configmaps').namespace('default').check('create').allowed() \
+            && authorizer.requestResource.check('delete').allowed()",
+        "authorizer.path('/healthz').check('get').reason() == '' && !authorizer.path('/').check('get').errored()",
+        &format!("!{robot}.group('').resource('pods').namespace('default').name('p').check('get').allowed()"),
+        "request.options.fieldManager == 'me' && request.options.kind == 'CreateOptions'",
+        "namespaceObject.metadata.name == 'default' && request.userInfo.username == 'kubernetes-admin'",
+    ] {
+        assert_eq!(judged(json!({ "expression": good })).await, (201, String::new()), "{good}");
+    }
+    let twice = "authorizer.path('/').check('get').allowed()";
+    let (_, message) = judged(json!({"expression": format!("{twice} && {twice} && {twice}")})).await;
+    assert!(message.ends_with("the cost budget is exceeded"), "more than two checks are too many: {message}");
+    let no = "authorizer.serviceAccount('default', 'robot').requestResource.check('create').allowed()";
+    let (code, message) = judged(json!({"expression": no, "message": "robots write nothing"})).await;
+    assert!(code == 422 && message.ends_with("denied request: robots write nothing"), "{message}");
+    let (_, message) = judged(json!({"expression": "authorizer.path('').check('get').allowed()"})).await;
+    assert!(message.ends_with("resulted in error: path must not be empty"), "{message}");
+}
+
+#[tokio::test]
+async fn what_an_expression_cannot_mean_is_told_in_the_status() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let validations = json!([{"expression": "object.spec.replicaz < 5"},
+        {"expression": "object.spec.template.spec.containers.all(c, c.image != '')"},
+        {"expression": "object.metadata.name == 'x'", "messageExpression": "object.spec.replicas"}]);
+    let mut policy = policy(validations);
+    policy["spec"]["matchConstraints"]["resourceRules"][0] = json!({"apiGroups": ["apps"], "apiVersions": ["v1"],
+        "operations": ["CREATE"], "resources": ["deployments"]});
+    let path = format!("{GROUP}/validatingadmissionpolicies");
+    admin.create(&path, &policy).await;
+    let mut watcher = world.admin().await;
+    let watch = format!("{path}?watch=true&fieldSelector=metadata.name=maps");
+    let mut events = Events::of(&mut watcher, &watch, "application/json").await;
+    let status = loop {
+        let seen = events.next().await.unwrap()["object"]["status"].clone();
+        if seen["observedGeneration"] == 1 {
+            break seen;
+        }
+    };
+    let warnings = &status["typeChecking"]["expressionWarnings"];
+    assert_eq!(warnings.as_array().map(Vec::len), Some(2), "{status}");
+    assert_eq!(warnings[0]["fieldRef"], "spec.validations[0].expression");
+    let expected = "apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replicaz'\n | object.spec.replicaz < 5\n | ...........^\n";
+    assert_eq!(warnings[0]["warning"], expected);
+    assert_eq!(warnings[1]["fieldRef"], "spec.validations[2].messageExpression");
+}
+
+#[tokio::test]
+async fn audit_annotations_are_checked_and_evaluated() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let path = format!("{GROUP}/validatingadmissionpolicies");
+    let with = |annotations: Value| {
+        let mut policy = policy(json!([{"expression": "true"}]));
+        policy["spec"]["auditAnnotations"] = annotations;
+        policy
+    };
+    let bad = with(json!([{"key": "a b", "valueExpression": "1"}, {"key": "a b", "valueExpression": "'x'"}]));
+    let refused = admin.ask(Method::POST, &path, &[], bad.to_string()).await;
+    let message = refused.json()["message"].as_str().unwrap().to_string();
+    for why in [
+        "auditAnnotations[0].key: Invalid value: \"maps/a b\"",
+        "must evaluate to a string",
+        "auditAnnotations[1].key: Duplicate value",
+    ] {
+        assert!(message.contains(why), "{message}");
+    }
+    admin.create(&path, &with(json!([{"key": "owner", "valueExpression": "object.data.owner"}]))).await;
+    admin.create(&format!("{GROUP}/validatingadmissionpolicybindings"), &binding(json!(["Deny"]))).await;
+    admin.create(MAPS, &map("a", "me")).await;
+    let mut bare = map("b", "");
+    bare["data"] = json!({"x": "y"});
+    let refused = admin.ask(Method::POST, MAPS, &[], bare.to_string()).await;
+    let message = refused.json()["message"].as_str().unwrap().to_string();
+    assert!(
+        message.ends_with("expression 'object.data.owner' resulted in error: no such key: owner"),
+        "{message}"
+    );
 }

@@ -3,6 +3,7 @@
 
 use super::{Program, functions};
 use crate::custom::schema::Schema;
+use crate::schema::{FieldType, Type as Table};
 use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SelectExpr};
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 pub(crate) enum Declared<'s> {
     /// A value of that schema; whether it is a whole object of the API.
     Schema(&'s Schema, bool),
+    /// An object of a type of the table.
+    Table(&'s Table),
     /// Anything.
     Any,
 }
@@ -32,6 +35,7 @@ enum Type<'s> {
     List(Box<Type<'s>>),
     Map(Box<Type<'s>>),
     Object(&'s Schema, bool),
+    Table(&'s Table),
 }
 
 impl<'s> Type<'s> {
@@ -58,6 +62,22 @@ impl<'s> Type<'s> {
         }
     }
 
+    /// The type of what a field of the table holds.
+    fn of_field(field: &'s FieldType) -> Type<'s> {
+        match field {
+            FieldType::String => Type::String,
+            FieldType::Int32 | FieldType::Int64 => Type::Int,
+            FieldType::Bool => Type::Bool,
+            FieldType::Double => Type::Double,
+            FieldType::Bytes => Type::Bytes,
+            FieldType::Time | FieldType::MicroTime => Type::Timestamp,
+            FieldType::List(item) => Type::List(Box::new(Type::of_field(item))),
+            FieldType::Map(value) => Type::Map(Box::new(Type::of_field(value))),
+            FieldType::Object(reference) => Type::Table(reference.get()),
+            _ => Type::Any,
+        }
+    }
+
     fn name(&self) -> String {
         match self {
             Type::Any => "dyn".into(),
@@ -73,7 +93,7 @@ impl<'s> Type<'s> {
             Type::Other => "dyn".into(),
             Type::List(item) => format!("list({})", item.name()),
             Type::Map(value) => format!("map(string, {})", value.name()),
-            Type::Object(..) => "object".into(),
+            Type::Object(..) | Type::Table(_) => "object".into(),
         }
     }
 
@@ -82,7 +102,8 @@ impl<'s> Type<'s> {
         match (self, other) {
             (Type::Any | Type::Other | Type::Null, _) | (_, Type::Any | Type::Other | Type::Null) => true,
             (Type::List(a), Type::List(b)) | (Type::Map(a), Type::Map(b)) => a.fits(b),
-            (Type::Map(_), Type::Object(..)) | (Type::Object(..), Type::Map(_)) => true,
+            (Type::Map(_), Type::Object(..) | Type::Table(_))
+            | (Type::Object(..) | Type::Table(_), Type::Map(_)) => true,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -174,6 +195,7 @@ impl<'p, 's> Walk<'p, 's> {
         }
         match self.given.get(name) {
             Some(Declared::Schema(schema, is_resource)) => Ok(Type::of(schema, *is_resource)),
+            Some(Declared::Table(table)) => Ok(Type::Table(table)),
             Some(Declared::Any) => Ok(Type::Any),
             None if functions::is_type(name) => Ok(Type::Other),
             None => Err(self.undeclared(expr, name)),
@@ -187,6 +209,10 @@ impl<'p, 's> Walk<'p, 's> {
         }
         let found = match self.type_of(&select.operand)? {
             Type::Object(schema, is_resource) => match field(schema, is_resource, &select.field) {
+                Some(found) => found,
+                None => return Err(self.error(expr, &format!("undefined field '{}'", select.field))),
+            },
+            Type::Table(table) => match field_of(table, &select.field) {
                 Some(found) => found,
                 None => return Err(self.error(expr, &format!("undefined field '{}'", select.field))),
             },
@@ -235,7 +261,7 @@ impl<'p, 's> Walk<'p, 's> {
             Type::List(item) if loop_.iter_var2.is_some() => (Type::Int, *item),
             Type::List(item) => (*item, Type::Any),
             Type::Map(value) => (Type::String, *value),
-            Type::Object(..) => (Type::String, Type::Any),
+            Type::Object(..) | Type::Table(_) => (Type::String, Type::Any),
             Type::Any | Type::Other => (Type::Any, Type::Any),
             other => {
                 let why = format!(
@@ -286,6 +312,12 @@ fn field<'s>(schema: &'s Schema, is_resource: bool, name: &str) -> Option<Type<'
         .or_else(|| schema.additional.as_deref().map(|item| Type::of(item, item.embedded)))
 }
 
+/// The same of a type of the table.
+fn field_of<'s>(table: &'s Table, name: &str) -> Option<Type<'s>> {
+    let own = table.fields.iter().find(|field| super::escaped(&field.name).as_deref() == Some(name));
+    own.map(|field| Type::of_field(&field.kind)).or(table.open.then_some(Type::Any))
+}
+
 /// The type of what an operator or function gives; none for operands that cannot fit.
 fn result<'s>(name: &str, types: &[Type<'s>]) -> Option<Type<'s>> {
     let is_bool = |ty: &Type<'_>| matches!(ty, Type::Bool | Type::Any | Type::Other);
@@ -330,7 +362,7 @@ fn result<'s>(name: &str, types: &[Type<'s>]) -> Option<Type<'s>> {
         "_[_]" => match types {
             [Type::List(item), _] => Some((**item).clone()),
             [Type::Map(value), _] => Some((**value).clone()),
-            [Type::Any | Type::Other | Type::Object(..), _] => Some(Type::Any),
+            [Type::Any | Type::Other | Type::Object(..) | Type::Table(_), _] => Some(Type::Any),
             _ => None,
         },
         "size" | "indexOf" | "lastIndexOf" | "int" => Some(Type::Int),

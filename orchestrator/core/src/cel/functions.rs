@@ -1,7 +1,7 @@
 //! The functions: CEL's own, its extensions for strings, lists, sets, math and encodings, and those of Kubernetes.
 
 use super::value::{Key, Val};
-use super::{Budget, Fault, Found, format, macros, net, operators, quantity, semver, text, time};
+use super::{Budget, Fault, Found, authorizer, format, macros, net, operators, quantity, semver, text, time};
 use ::cel::common::ast::{Expr, IdedExpr};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -65,7 +65,7 @@ const TYPES: [&str; 13] = [
     "google.protobuf.Duration",
 ];
 /// The names of the other functions, so that an expression that calls what is none is told so when it is read.
-const PLAIN: [&str; 96] = [
+const PLAIN: [&str; 110] = [
     "validate",
     "size",
     "type",
@@ -162,6 +162,20 @@ const PLAIN: [&str; 96] = [
     "major",
     "minor",
     "patch",
+    "path",
+    "group",
+    "resource",
+    "subresource",
+    "namespace",
+    "name",
+    "serviceAccount",
+    "fieldSelector",
+    "labelSelector",
+    "check",
+    "allowed",
+    "reason",
+    "errored",
+    "error",
 ];
 
 /// Whether the name is that of a type.
@@ -215,6 +229,7 @@ pub(super) fn call(call: Call<'_>, budget: &mut Budget) -> Found {
         format::call,
         net::call,
         optionals,
+        authorizer::call,
     ];
     for family in families {
         if let Some(found) = family(call, budget) {

@@ -3,6 +3,7 @@
 //! The `cel` crate reads an expression and expands its macros. What it says is found out here, because a server has to
 //! bound the cost of every evaluation: each step is charged to a [`Budget`], as Kubernetes does.
 
+mod authorizer;
 mod check;
 mod eval;
 mod format;
@@ -16,6 +17,7 @@ mod text;
 mod time;
 mod value;
 
+pub(crate) use authorizer::{Resource, Rights};
 pub(crate) use check::{Declared, MUTATION, check};
 pub(crate) use value::{Key, Val, to_json};
 

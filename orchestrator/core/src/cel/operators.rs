@@ -13,6 +13,7 @@ pub(super) fn field(operand: &Val, name: &str) -> Found {
             let found = map.get(&Key::String(name.into())).cloned();
             found.ok_or_else(|| Fault::new(format!("no such key: {name}")))
         }
+        Val::Rights(rights) => rights.field(name).ok_or_else(|| Fault::new(format!("no such key: {name}"))),
         Val::Optional(None) => Ok(Val::Optional(None)),
         Val::Optional(Some(inner)) => Ok(optional(field(inner, name))),
         other => Err(Fault::new(format!("type '{}' does not support field selection", other.type_name()))),

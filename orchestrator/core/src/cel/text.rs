@@ -33,6 +33,7 @@ pub(super) fn shown(value: &Val) -> String {
         Val::Quantity(quantity) => quantity.to_string(),
         Val::Url(url) => url.text.clone(),
         Val::Ip(ip) => ip.to_string(),
+        Val::Rights(_) | Val::Decision(_) => value.type_name().into(),
         Val::Cidr(ip, length) => format!("{ip}/{length}"),
         Val::Semver(version) => version.to_string(),
         Val::Format(name) => name.to_string(),

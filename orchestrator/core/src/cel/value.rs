@@ -1,6 +1,7 @@
 //! Values of expressions.
 
 use super::Fault;
+use super::authorizer::{Decision, Rights};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -34,6 +35,9 @@ pub(crate) enum Val {
     Semver(Arc<semver::Version>),
     /// The function that gives it.
     Format(&'static str),
+    /// What is asked of rights, and what the answer is.
+    Rights(Arc<Rights>),
+    Decision(Arc<Decision>),
 }
 
 /// What a map is asked by.
@@ -97,6 +101,8 @@ impl Val {
             Val::Cidr(..) => "net.CIDR",
             Val::Semver(_) => "kubernetes.Semver",
             Val::Format(_) => "kubernetes.NamedFormat",
+            Val::Rights(rights) => rights.type_name(),
+            Val::Decision(_) => "kubernetes.authorization.Decision",
         }
     }
 

@@ -17,6 +17,7 @@ pub mod namespace_defaults;
 mod node_lifecycle;
 mod owned;
 mod pod_garbage;
+mod policy_types;
 mod quota;
 mod replicaset;
 mod token_cleaner;
@@ -62,6 +63,7 @@ pub static CONTROLLERS: &[Controller] = &[
     garbage::CONTROLLER,
     node_lifecycle::CONTROLLER,
     pod_garbage::CONTROLLER,
+    policy_types::CONTROLLER,
     account_token::CONTROLLER,
     certificate::CONTROLLER,
     cluster_role_aggregation::CONTROLLER,

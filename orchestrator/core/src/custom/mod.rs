@@ -87,6 +87,11 @@ impl Custom {
         })
     }
 
+    /// The schema of its objects.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.compiled().schema
+    }
+
     /// The type of its objects.
     pub fn ty(&self) -> &Type {
         &self.compiled().ty

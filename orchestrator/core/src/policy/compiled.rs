@@ -10,6 +10,8 @@ pub(crate) struct Compiled {
     pub(super) conditions: Vec<Named>,
     pub(super) variables: Vec<Named>,
     pub(super) validations: Vec<Validation>,
+    /// Each by its own expression.
+    pub(super) annotations: Vec<Named>,
     pub(super) mutations: Vec<Mutation>,
 }
 
@@ -52,6 +54,12 @@ impl Compiled {
             conditions: named(&spec["matchConditions"]),
             variables: named(&spec["variables"]),
             validations: items(&spec["validations"]).map(Validation::read).collect(),
+            annotations: items(&spec["auditAnnotations"])
+                .map(|annotation| {
+                    let source = text(&annotation["valueExpression"]);
+                    Named { name: source.into(), program: Program::parse(source) }
+                })
+                .collect(),
             mutations: items(&spec["mutations"]).map(Mutation::read).collect(),
         }
     }

@@ -3,7 +3,7 @@
 use super::compiled::Validation;
 use super::matching::takes;
 use super::{Compiled, Policy, Write, is_beyond_policies, namespace_of, request};
-use crate::cel::{Budget, CALL_LIMIT, Fault, Key, OBJECT_LIMIT, Program, Val};
+use crate::cel::{Budget, CALL_LIMIT, Fault, Key, OBJECT_LIMIT, Program, Rights, Val};
 use crate::custom::plain;
 use crate::served::Served;
 use crate::snapshot::Snapshot;
@@ -100,6 +100,7 @@ pub(crate) fn variables(snapshot: &Snapshot, write: &Write<'_>, kind: &Served) -
         ("oldObject", object(write.old)),
         ("request", plain(&request(write, kind))),
         ("namespaceObject", namespace.as_ref().map_or(Val::Null, plain)),
+        ("authorizer", Val::Rights(Arc::new(Rights::new(snapshot, write.user, write.resource(kind))))),
     ])
 }
 
@@ -125,6 +126,17 @@ impl Asked<'_> {
             self.derive(compiled, &mut variables);
             for validation in &compiled.validations {
                 failures.extend(self.ask(validation, &variables));
+            }
+            for annotation in &compiled.annotations {
+                // There is no audit log to write it into, but what cannot be said is a failure all the same.
+                if let Err(why) = self.eval(&annotation.program, &variables)
+                    && self.fails()
+                {
+                    failures.push(Failure::new(format!(
+                        "expression '{}' resulted in error: {why}",
+                        annotation.name
+                    )));
+                }
             }
         }
         failures

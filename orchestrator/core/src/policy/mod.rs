@@ -4,6 +4,7 @@ mod compiled;
 mod judge;
 mod matching;
 mod mutate;
+mod types;
 mod write;
 
 pub(crate) use compiled::Compiled;
@@ -11,6 +12,7 @@ pub use judge::judge;
 pub(crate) use judge::variables;
 pub(crate) use matching::{in_namespace, is_selected, matched};
 pub use mutate::{mutate, mutate_again};
+pub(crate) use types::type_warnings;
 pub use write::Write;
 pub(crate) use write::request;
 
@@ -21,7 +23,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-const VALIDATING: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
+pub(crate) const VALIDATING: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
 const VALIDATING_BINDINGS: &str = "validatingadmissionpolicybindings.admissionregistration.k8s.io";
 const MUTATING: &str = "mutatingadmissionpolicies.admissionregistration.k8s.io";
 const MUTATING_BINDINGS: &str = "mutatingadmissionpolicybindings.admissionregistration.k8s.io";

@@ -1,6 +1,7 @@
 //! What policies and webhooks are told of a write.
 
 use crate::auth::User;
+use crate::cel::Resource;
 use crate::served::Served;
 use peapod_api::Subresource;
 use serde_json::{Value, json};
@@ -54,6 +55,22 @@ impl Write<'_> {
         }
     }
 
+    /// What it is about, for who asks about rights.
+    pub(super) fn resource(&self, kind: &Served) -> Resource {
+        Resource {
+            group: kind.group.to_string(),
+            resource: kind.plural.to_string(),
+            subresource: self.part.map_or("", Subresource::name).into(),
+            namespace: self.place().into(),
+            name: self.name.into(),
+        }
+    }
+
+    /// Its namespace; a namespace is in itself.
+    fn place(&self) -> &str {
+        if self.is_of_namespace() { self.name } else { self.namespace }
+    }
+
     /// An object of the write for who knows it as `kind`, another form of its own.
     pub fn shown_as(&self, kind: &Served, object: &Value) -> Value {
         if self.form().is_some() { object.clone() } else { self.kind.shown_as(kind, object) }
@@ -68,14 +85,12 @@ pub(crate) fn request(write: &Write<'_>, kind: &Served) -> Value {
     };
     let gvr = |kind: &Served| json!({"group": kind.group, "version": kind.version, "resource": kind.plural});
     let part = write.part.map_or("", Subresource::name);
-    // A namespace is in itself.
-    let namespace = if write.is_of_namespace() { write.name } else { write.namespace };
     let user = write.user;
     let extra: BTreeMap<&str, &[String]> =
         user.extra.iter().map(|(name, values)| (name.as_str(), values.as_slice())).collect();
     json!({
         "kind": gvk(kind), "resource": gvr(kind), "subResource": part, "requestKind": gvk(write.kind),
-        "requestResource": gvr(write.kind), "requestSubResource": part, "name": write.name, "namespace": namespace,
+        "requestResource": gvr(write.kind), "requestSubResource": part, "name": write.name, "namespace": write.place(),
         "operation": write.operation(), "options": write.options, "dryRun": write.dry_run,
         "userInfo": {"username": user.name, "uid": user.uid, "groups": user.groups, "extra": extra},
     })

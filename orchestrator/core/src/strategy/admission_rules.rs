@@ -1,10 +1,13 @@
 //! What webhooks and policies have in common: rules that say which writes they are about, and expressions.
 
 use crate::cel::{Declared, Program, check};
-use crate::validation::{Errors, child, indexed, items, text};
+use crate::validation::{Errors, child, indexed, invalid, items, names, text};
 use peapod_api::FieldError;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Most match conditions of one webhook or policy.
+const CONDITIONS_MAX: usize = 64;
 
 /// Each rule of a list names operations, groups, versions and resources that fit together. Which operations and scopes there
 /// are, the schema says.
@@ -65,6 +68,26 @@ fn resources(list: &Value, path: &str, errors: &mut Errors) {
     if has(&|name| name == "*") && has(&|name| name != "*" && !name.contains('/')) {
         let why = "if '*' is present, must not specify other resources without subresources";
         errors.push(FieldError::invalid(path, list, why));
+    }
+}
+
+/// Match conditions, each with a name of its own, that speak of `subjects`.
+pub(super) fn conditions(conditions: &Value, path: &str, subjects: &[&str], errors: &mut Errors) {
+    let count = items(conditions).count();
+    if count > CONDITIONS_MAX {
+        errors.push(FieldError::too_many(path, count, CONDITIONS_MAX));
+    }
+    let mut seen = BTreeSet::new();
+    for (at, condition) in indexed(conditions, path) {
+        expression(&condition["expression"], &child(&at, "expression"), subjects, "bool", errors);
+        let (at, name) = (child(&at, "name"), &condition["name"]);
+        match text(name) {
+            "" => errors.push(FieldError::required(&at, "")),
+            own => invalid(errors, &at, name, names::label_key(own)),
+        }
+        if !seen.insert(text(name)) {
+            errors.push(FieldError::duplicate(&at, name));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::admission_rules::{self, expression};
 use super::{Findings, PLAIN, Strategy};
 use crate::cel::MUTATION;
-use crate::validation::{Errors, child, indexed, items, text};
+use crate::validation::{Errors, child, indexed, invalid, items, names, text};
 use peapod_api::FieldError;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -18,9 +18,10 @@ pub(super) static MUTATING_BINDING: Strategy = Strategy {
 pub(super) static BINDING: Strategy = Strategy { counts_generations: true, validate: binding, ..PLAIN };
 
 /// What every expression may speak of; a policy's later variables and its validations also of `variables`.
-const SUBJECTS: [&str; 5] = ["object", "oldObject", "request", "params", "namespaceObject"];
+const SUBJECTS: [&str; 6] = ["object", "oldObject", "request", "params", "namespaceObject", "authorizer"];
 /// What those that come after the variables may speak of. What mutations are made of is declared beside it.
-const ALL: [&str; 7] = ["object", "oldObject", "request", "params", "namespaceObject", "variables", MUTATION];
+const ALL: [&str; 8] =
+    ["object", "oldObject", "request", "params", "namespaceObject", "authorizer", "variables", MUTATION];
 
 fn policy(policy: &Value, findings: &mut Findings) {
     let (spec, errors) = (&policy["spec"], &mut findings.errors);
@@ -34,8 +35,28 @@ fn policy(policy: &Value, findings: &mut Findings) {
             .warnings
             .push("spec.auditAnnotations: this server keeps no audit log to write them into".into());
     }
+    annotations(policy, errors);
     for (path, validation) in indexed(&spec["validations"], "spec.validations") {
         self::validation(validation, &path, errors);
+    }
+}
+
+const ANNOTATIONS_MAX: usize = 20;
+
+fn annotations(policy: &Value, errors: &mut Errors) {
+    let (list, path) = (&policy["spec"]["auditAnnotations"], "spec.auditAnnotations");
+    if items(list).count() > ANNOTATIONS_MAX {
+        errors.push(FieldError::invalid(path, list, "must not have more than 20 auditAnnotations"));
+    }
+    let (name, mut seen) = (text(&policy["metadata"]["name"]), BTreeSet::new());
+    for (path, annotation) in indexed(list, path) {
+        let (at, key) = (child(&path, "key"), &annotation["key"]);
+        let full = format!("{name}/{}", text(key));
+        invalid(errors, &at, &full.as_str().into(), names::label_key(&full));
+        if !seen.insert(text(key)) {
+            errors.push(FieldError::duplicate(&at, key));
+        }
+        expression(&annotation["valueExpression"], &child(&path, "valueExpression"), &ALL, "string", errors);
     }
 }
 
@@ -48,9 +69,7 @@ fn common(spec: &Value, errors: &mut Errors) {
         errors.push(FieldError::required("spec.matchConstraints.resourceRules", ""));
     }
     rules(constraints, "spec.matchConstraints", errors);
-    for (path, condition) in indexed(&spec["matchConditions"], "spec.matchConditions") {
-        expression(&condition["expression"], &child(&path, "expression"), &SUBJECTS, "bool", errors);
-    }
+    admission_rules::conditions(&spec["matchConditions"], "spec.matchConditions", &SUBJECTS, errors);
     for (path, variable) in indexed(&spec["variables"], "spec.variables") {
         expression(&variable["expression"], &child(&path, "expression"), &ALL, "", errors);
     }

@@ -1,6 +1,6 @@
 //! Configurations of admission webhooks.
 
-use super::admission_rules::{self, expression};
+use super::admission_rules;
 use super::{Findings, PLAIN, Strategy};
 use crate::validation::selector::label_selector;
 use crate::validation::{Errors, child, indexed, invalid, items, names, one_of, text};
@@ -12,10 +12,9 @@ pub(super) static STRATEGY: Strategy = Strategy { counts_generations: true, vali
 
 const TIMEOUT_MAX_SECONDS: i64 = 30;
 const PORT_MAX: i64 = 65535;
-const CONDITIONS_MAX: usize = 64;
 const REVIEW_VERSIONS: &str = "v1, v1beta1";
 /// What match conditions may speak of.
-const SUBJECTS: [&str; 3] = ["object", "oldObject", "request"];
+const SUBJECTS: [&str; 4] = ["object", "oldObject", "request", "authorizer"];
 
 fn validate(configuration: &Value, findings: &mut Findings) {
     let mut seen = BTreeSet::new();
@@ -33,7 +32,8 @@ fn validate(configuration: &Value, findings: &mut Findings) {
             label_selector(errors, &child(&path, field), &webhook[field]);
         }
         client_config(&child(&path, "clientConfig"), &webhook["clientConfig"], errors);
-        conditions(&child(&path, "matchConditions"), &webhook["matchConditions"], errors);
+        let at = child(&path, "matchConditions");
+        admission_rules::conditions(&webhook["matchConditions"], &at, &SUBJECTS, errors);
         if !seen.insert(text(&webhook["name"])) {
             errors.push(FieldError::duplicate(&child(&path, "name"), &webhook["name"]));
         }
@@ -152,24 +152,5 @@ fn service_path(path: &str, value: &Value, errors: &mut Errors) {
             continue;
         }
         names::subdomain(step).into_iter().for_each(|why| refuse(format!("segment[{at}]: {why}")));
-    }
-}
-
-fn conditions(path: &str, conditions: &Value, errors: &mut Errors) {
-    let count = items(conditions).count();
-    if count > CONDITIONS_MAX {
-        errors.push(FieldError::too_many(path, count, CONDITIONS_MAX));
-    }
-    let mut seen = BTreeSet::new();
-    for (at, condition) in indexed(conditions, path) {
-        expression(&condition["expression"], &child(&at, "expression"), &SUBJECTS, "bool", errors);
-        let (at, name) = (child(&at, "name"), &condition["name"]);
-        match text(name) {
-            "" => errors.push(FieldError::required(&at, "")),
-            own => invalid(errors, &at, name, names::label_key(own)),
-        }
-        if !seen.insert(text(name)) {
-            errors.push(FieldError::duplicate(&at, name));
-        }
     }
 }

@@ -62,11 +62,11 @@ async fn pods_that_controllers_make_are_asked_about() {
 }
 
 #[tokio::test]
-async fn bindings_and_evictions_are_asked_about_as_such() {
+async fn bindings_tokens_and_evictions_are_asked_about_as_such() {
     let world = World::start().await;
     let mut admin = world.admin().await;
     let server = Server::start(|request| async move { allow(&request) }).await;
-    let hook = server.hook("pods.example.com", &["pods/*"]);
+    let hook = server.hook("pods.example.com", &["pods/*", "serviceaccounts/token"]);
     register(&mut admin, Sort::Validating, "pods", json!([hook])).await;
     for name in ["p", "q"] {
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"schedulerName": "mine",
@@ -75,6 +75,10 @@ async fn bindings_and_evictions_are_asked_about_as_such() {
     }
     let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}});
     admin.create(&format!("{PODS}/p/binding"), &binding).await;
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}});
+    admin.create("/api/v1/namespaces/default/serviceaccounts", &account).await;
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+    admin.create("/api/v1/namespaces/default/serviceaccounts/robot/token", &request).await;
     let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "q"}});
     admin.create(&format!("{PODS}/q/eviction"), &eviction).await;
     let asked: Vec<(String, String, String)> = server
@@ -87,7 +91,13 @@ async fn bindings_and_evictions_are_asked_about_as_such() {
         })
         .collect();
     let pod = ("CREATE", "", "Pod");
-    let expected = [pod, pod, ("CREATE", "binding", "Binding"), ("CREATE", "eviction", "Eviction")];
+    let expected = [
+        pod,
+        pod,
+        ("CREATE", "binding", "Binding"),
+        ("CREATE", "token", "TokenRequest"),
+        ("CREATE", "eviction", "Eviction"),
+    ];
     assert_eq!(asked, expected.map(|(a, b, c)| (a.into(), b.into(), c.into())));
 }
 
