@@ -1,11 +1,13 @@
 //! Measures TCP between two guests: `pipe server PORT`, `pipe throughput HOST PORT BYTES CHUNK`,
-//! `pipe pingpong HOST PORT COUNT`. A client prints one line of JSON with its figures and ends.
+//! `pipe pingpong HOST PORT COUNT`. A client prints one line of JSON with its figures and ends. `pipe forward PORT HOST PORT`
+//! listens on the first port and passes each connection on to the second.
 //!
 //! The first byte a client sends tells the server what it wants: `T` to have everything swallowed and, at the end of the
 //! stream, one byte in return; `P` to have each byte sent back.
 
 use guest::tcp::{self, Connection};
 use std::{env, error::Error, process::ExitCode, time::Duration, time::Instant};
+use wasip2::io::poll::poll;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 use wasip2::sockets::tcp::ShutdownType;
 
@@ -27,12 +29,13 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     match arguments {
         ["server", port] => server(port.parse()?),
+        ["forward", port, host, to] => forward(port.parse()?, host, to.parse()?),
         ["throughput", host, port, bytes, chunk] => {
             throughput(tcp::connect(host, port.parse()?)?, bytes.parse()?, chunk.parse()?)
         }
         ["pingpong", host, port, count] => pingpong(tcp::connect(host, port.parse()?)?, count.parse()?),
         _ => {
-            Err("usage: pipe server PORT | throughput HOST PORT BYTES CHUNK | pingpong HOST PORT COUNT"
+            Err("usage: pipe server PORT | throughput HOST PORT BYTES CHUNK | pingpong HOST PORT COUNT | forward PORT HOST PORT"
                 .into())
         }
     }
@@ -50,6 +53,28 @@ fn server(port: u16) -> Result<(), Box<dyn Error>> {
         };
     }
     Ok(())
+}
+
+/// Passes one connection after the other on, until the listener is closed.
+fn forward(port: u16, host: &str, to: u16) -> Result<(), Box<dyn Error>> {
+    let listener = tcp::listen(port).map_err(|error| format!("cannot listen on {port}: {}", error.name()))?;
+    println!("forwarding {port} to {host}:{to}");
+    while let Ok(client) = tcp::accept(&listener) {
+        // Either end may leave whenever it likes.
+        let _ = pass(&client, &tcp::connect(host, to)?);
+    }
+    Ok(())
+}
+
+/// Passes bytes both ways until one end has no more.
+fn pass(near: &Connection, far: &Connection) -> Result<(), StreamError> {
+    loop {
+        let (from_near, from_far) = (near.input.subscribe(), far.input.subscribe());
+        for ready in poll(&[&from_near, &from_far]) {
+            let (from, to) = if ready == 0 { (near, far) } else { (far, near) };
+            write_all(&to.output, &from.input.read(READ_BYTES)?)?;
+        }
+    }
 }
 
 fn swallow(client: &Connection) -> Result<(), StreamError> {

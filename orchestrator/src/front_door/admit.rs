@@ -65,11 +65,9 @@ impl<'a> Asked<'a> {
 
     /// Makes of what the object is seen as, changed, the object that it stands for. Errors: it is none any more.
     fn complete(&self, seen: &mut Value) -> Result<(), Error> {
-        match self.target.subresource {
-            Some(Subresource::Scale | Subresource::Binding | Subresource::Eviction | Subresource::Token) => {
-                return Ok(());
-            }
-            _ => {}
+        use Subresource::{Binding, Eviction, Scale, Token};
+        if matches!(self.target.subresource, Some(Scale | Binding | Eviction | Token)) {
+            return Ok(());
         }
         let decoded = Decoded::from(seen.take());
         let (object, _) = decode::object(self.target, decoded, FieldValidation::Ignore)?;

@@ -5,6 +5,7 @@
 
 mod authorizer;
 mod check;
+mod cost;
 mod eval;
 mod format;
 mod functions;
@@ -19,6 +20,7 @@ mod value;
 
 pub(crate) use authorizer::{Resource, Rights};
 pub(crate) use check::{Declared, MUTATION, check};
+pub(crate) use cost::{REQUEST_MAX_BYTES, max_cost, min_bytes, times_below};
 pub(crate) use value::{Key, Val, to_json};
 
 use ::cel::common::ast::{IdedExpr, SourceInfo};

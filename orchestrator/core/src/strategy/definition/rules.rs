@@ -1,6 +1,6 @@
 //! What a definition's rules say of the schema that they stand in.
 
-use crate::cel::{Declared, check};
+use crate::cel::{Declared, Program, REQUEST_MAX_BYTES, check, max_cost, min_bytes, times_below};
 use crate::custom::schema::{Rule, Schema};
 use crate::validation::{Errors, child, text};
 use peapod_api::{FieldError, JsonPath};
@@ -8,13 +8,70 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 const MESSAGE_MAX_BYTES: usize = 2048;
+/// What one expression, evaluated as often as its values may stand in an object, may cost by estimation; and all together.
+const RULE_COST_MAX: u64 = 10_000_000;
+const TOTAL_COST_MAX: u64 = 100_000_000;
 
 /// Checks the rules of a version's schema, whose path in the definition is `path`.
 pub(super) fn validate(schema: &Value, path: &str, errors: &mut Errors) {
     let read = Schema::read(schema);
-    if read.has_rules {
-        walk(&read, path, Place { is_resource: true, correlates: true }, errors);
+    if !read.has_rules {
+        return;
     }
+    let mut costs = Costs::default();
+    walk(&read, path, Place { is_resource: true, correlates: true, times: Some(1) }, errors, &mut costs);
+    costs.judge(path, errors);
+}
+
+/// What rules may cost by estimation: the whole, and the most expensive ones.
+#[derive(Default)]
+struct Costs {
+    total: u64,
+    paths: Vec<(u64, String)>,
+}
+
+impl Costs {
+    fn add(&mut self, cost: u64, path: &str) {
+        self.total = self.total.saturating_add(cost);
+        self.paths.push((cost, path.into()));
+    }
+
+    fn judge(mut self, path: &str, errors: &mut Errors) {
+        if self.total <= TOTAL_COST_MAX {
+            return;
+        }
+        self.paths.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
+        for (_, path) in self.paths.iter().take(EXPENSIVE_NAMED) {
+            let why =
+                "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
+            errors.push(FieldError::forbidden(path, why));
+        }
+        let what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
+        errors.push(FieldError::forbidden(path, &too_expensive(what, self.total, TOTAL_COST_MAX)));
+    }
+}
+
+/// Rules that are named where all together are too expensive.
+const EXPENSIVE_NAMED: usize = 4;
+
+fn too_expensive(what: &str, cost: u64, limit: u64) -> String {
+    let factor = cost as f64 / limit as f64;
+    let factor = match factor {
+        _ if factor > 100.0 => "more than 100x".to_string(),
+        _ if factor < 1.5 => format!("{factor:.6}x"),
+        _ => format!("{factor:.1}x"),
+    };
+    format!(
+        "{what} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and \
+         maxLength where arrays, maps, and strings are declared)"
+    )
+}
+
+/// What an expression may cost by estimation, evaluated as often as its values may stand in an object.
+fn estimated(program: &Program, schema: &Schema, place: Place) -> u64 {
+    // Where nothing limits how often, the largest request does.
+    let times = place.times.unwrap_or_else(|| REQUEST_MAX_BYTES / (min_bytes(schema) + 1));
+    max_cost(program, schema).saturating_mul(times)
 }
 
 /// Where a schema stands.
@@ -24,28 +81,31 @@ struct Place {
     is_resource: bool,
     /// It is known which old value a value takes the place of.
     correlates: bool,
+    /// How often its values may stand in an object; none if no limit is set.
+    times: Option<u64>,
 }
 
-fn walk(schema: &Schema, path: &str, place: Place, errors: &mut Errors) {
+fn walk(schema: &Schema, path: &str, place: Place, errors: &mut Errors, costs: &mut Costs) {
     for (index, rule) in schema.rules.iter().enumerate() {
         let path = format!("{path}.x-kubernetes-validations[{index}]");
-        one(rule, schema, &path, place, errors);
+        one(rule, schema, &path, place, errors, costs);
     }
-    let inside = |below: &Schema, correlates| Place { is_resource: below.embedded, correlates };
+    let times = place.times.zip(times_below(schema)).map(|(here, below)| here.saturating_mul(below));
+    let inside = |below: &Schema, correlates| Place { is_resource: below.embedded, correlates, times };
     let correlates = place.correlates && !schema.atomic;
     for (name, below) in &schema.properties {
-        walk(below, &format!("{path}.properties[{name}]"), inside(below, correlates), errors);
+        walk(below, &format!("{path}.properties[{name}]"), inside(below, correlates), errors, costs);
     }
     if let Some(below) = schema.additional.as_deref() {
-        walk(below, &child(path, "additionalProperties"), inside(below, correlates), errors);
+        walk(below, &child(path, "additionalProperties"), inside(below, correlates), errors, costs);
     }
     if let Some(below) = schema.items.as_deref() {
         let correlates = place.correlates && schema.list_type == "map";
-        walk(below, &child(path, "items"), inside(below, correlates), errors);
+        walk(below, &child(path, "items"), inside(below, correlates), errors, costs);
     }
 }
 
-fn one(rule: &Rule, schema: &Schema, path: &str, place: Place, errors: &mut Errors) {
+fn one(rule: &Rule, schema: &Schema, path: &str, place: Place, errors: &mut Errors, costs: &mut Costs) {
     let at = |field: &str| child(path, field);
     if rule.rule.trim().is_empty() {
         errors.push(FieldError::required(&at("rule"), "rule is not specified"));
@@ -81,6 +141,17 @@ fn one(rule: &Rule, schema: &Schema, path: &str, place: Place, errors: &mut Erro
             }
         }
         None => {}
+    }
+    for (field, what, program) in [
+        ("rule", "estimated rule cost", Some(&rule.program)),
+        ("messageExpression", "estimated messageExpression cost", rule.message_program.as_ref()),
+    ] {
+        let Some(Ok(program)) = program else { continue };
+        let cost = estimated(program, schema, place);
+        if cost > RULE_COST_MAX {
+            errors.push(FieldError::forbidden(&at(field), &too_expensive(what, cost, RULE_COST_MAX)));
+        }
+        costs.add(cost, &at(field));
     }
     field_path(rule, schema, path, errors);
 }

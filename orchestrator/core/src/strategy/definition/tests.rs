@@ -217,3 +217,53 @@ fn identity_is_immutable() {
     let found: Vec<&str> = findings.errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(found, ["spec.names.kind", "spec.scope"]);
 }
+
+/// What is said of a schema of `spec` about the cost of its rules.
+fn expensive(spec: Value) -> Vec<String> {
+    let found = complaints(&format!("{SCHEMA}/properties/spec"), spec);
+    found.into_iter().map(|why| why.replace("spec.validation.openAPIV3Schema.", "")).collect()
+}
+
+#[test]
+fn rules_that_may_cost_too_much_are_refused_with_the_factor() {
+    let list = |item: Value, max: Option<u64>, rule: &str| {
+        let mut list = json!({"type": "array", "items": item, "x-kubernetes-validations": [{"rule": rule, "message": "m"}]});
+        if let Some(max) = max {
+            list["maxItems"] = max.into();
+        }
+        json!({"type": "object", "properties": {"list": list}})
+    };
+    let text = |max: u64| json!({"type": "string", "maxLength": max});
+    let hint = "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)";
+    let at =
+        "properties[spec].properties[list].x-kubernetes-validations[0].rule: Forbidden: estimated rule cost";
+    // Each with each of the other, without a limit, and with one.
+    let pairs = "self.all(a, self.exists_one(b, a == b))";
+    assert_eq!(
+        expensive(list(json!({"type": "string"}), None, pairs))[0],
+        format!("{at} exceeds budget by factor of more than 100x {hint}")
+    );
+    assert_eq!(expensive(list(text(64), Some(100), pairs)), Vec::<String>::new());
+    assert_eq!(expensive(list(text(64), None, "self.all(a, a.startsWith('x'))")), Vec::<String>::new());
+    assert!(
+        expensive(list(text(64), Some(1000), pairs))[0]
+            .starts_with(&format!("{at} exceeds budget by factor of "))
+    );
+    // A rule of an item counts as often as there may be items.
+    let item = json!({"type": "string", "x-kubernetes-validations": [{"rule": "self.contains('a')", "message": "m"}]});
+    let found =
+        expensive(json!({"type": "object", "properties": {"list": {"type": "array", "items": item}}}));
+    assert!(
+        found[0].contains("properties[list].items.x-kubernetes-validations[0].rule: Forbidden: estimated"),
+        "{found:?}"
+    );
+    // Together they are too much, though none is alone.
+    let rule = json!({"rule": "self.all(a, a.contains('abcdefghij'))", "message": "m"});
+    let many: Vec<Value> = (0..20).map(|_| rule.clone()).collect();
+    let list =
+        json!({"type": "array", "maxItems": 40_000, "items": text(500), "x-kubernetes-validations": many});
+    let found = expensive(json!({"type": "object", "properties": {"list": list}}));
+    let total = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of";
+    assert!(found.iter().any(|why| why.contains("contributed to estimated rule cost total")), "{found:?}");
+    assert!(found.last().unwrap().contains(total), "{found:?}");
+}
