@@ -107,7 +107,7 @@ async fn endpoints_that_users_keep_are_mirrored_to_slices() {
     let merge = [("content-type", "application/merge-patch+json")];
     let target = "/api/v1/namespaces/default/endpoints/db";
     admin.ask(Method::PATCH, target, &merge, patch.to_string()).await;
-    let mut seen = vec![events.next().await.unwrap(), events.next().await.unwrap()];
+    let mut seen = [events.next().await.unwrap(), events.next().await.unwrap()];
     seen.sort_by_key(|event| event["type"].to_string());
     assert_eq!((&seen[0]["type"], &seen[0]["object"]["addressType"]), (&json!("DELETED"), &json!("IPv6")));
     assert_eq!(seen[1]["object"]["endpoints"], json!([ready("192.0.2.9", true)]));
