@@ -173,3 +173,41 @@ fn the_definitions_of_an_operator_are_taken_as_they_are() {
         left => Err(left.to_string()),
     });
 }
+
+#[test]
+fn the_command_line_knows_kinds_that_were_defined() {
+    let cluster = Cluster::start(&[]);
+    let kubectl = cluster.kubectl();
+    let manifest = |name: &str, text: &str| {
+        let path = cluster.scratch().join(name);
+        std::fs::write(&path, text).expect("a manifest");
+        path.to_str().expect("paths are UTF-8").to_string()
+    };
+    let peapod = |line: &str| cluster.peapod(&line.split(' ').collect::<Vec<_>>());
+    peapod("get backups").fails_with("the server doesn't have a resource type \"backups\"");
+    let backup = manifest("backup.yaml", BACKUP);
+    peapod(&format!("apply -f {backup}"))
+        .fails_with("no matches for kind \"Backup\" in version \"example.com/v1\"");
+    let definition = manifest("definition.yaml", DEFINITION);
+    contains(&peapod(&format!("apply -f {definition}")).ok(), &["backups.example.com created"]);
+    kubectl.run("wait crd/backups.example.com --for=condition=Established --timeout=20s").ok();
+    for said in ["created", "unchanged"] {
+        assert_eq!(
+            peapod(&format!("apply -f {backup}")).ok(),
+            format!("backup.example.com/nightly {said}\n")
+        );
+    }
+    let changed = manifest("changed.yaml", &BACKUP.replace("schedule: daily", "schedule: hourly"));
+    peapod(&format!("apply -f {changed}")).fails_with("spec.schedule: Unsupported value: \"hourly\"");
+    for name in ["bk", "backup", "backups", "Backup", "backups.example.com"] {
+        contains(&peapod(&format!("get {name}")).ok(), &["NAME", "SCHEDULE", "COPIES", "nightly", "daily"]);
+    }
+    assert!(!peapod("get bk").ok().contains("TARGET"));
+    contains(&peapod("get bk nightly -o wide").ok(), &["TARGET"]);
+    contains(&peapod("get bk nightly -o yaml").ok(), &["kind: Backup", "schedule: daily"]);
+    contains(&peapod("get bk -A").ok(), &["NAMESPACE", "default"]);
+    assert_eq!(peapod("get bk -o name").ok(), "backup.example.com/nightly\n");
+    assert_eq!(peapod("delete bk nightly").ok(), "backup.example.com/nightly deleted\n");
+    assert!(peapod("get bk").err.contains("No resources found in default namespace"));
+    contains(&peapod(&format!("delete -f {definition}")).ok(), &["backups.example.com deleted"]);
+}

@@ -53,11 +53,11 @@ pub(crate) async fn apply(
     namespace: &str,
     force: bool,
 ) -> anyhow::Result<String> {
-    let (path, called) = resource::of_object(object, namespace)?;
-    let before = client.get(&path).await.ok();
-    let path = format!("{path}?fieldManager=peapod&fieldValidation=Strict&force={force}");
+    let place = resource::place(client, object, namespace).await?;
+    let before = client.get(&place.path).await.ok();
+    let path = format!("{}?fieldManager=peapod&fieldValidation=Strict&force={force}", place.path);
     let headers = [("content-type", "application/apply-patch+yaml"), ("accept", "application/json")];
-    let object = with_last_applied(object, namespace);
+    let object = with_last_applied(object, place.namespaced.then_some(namespace));
     let response = client.send(Method::PATCH, &path, &headers, object.to_string()).await?;
     for warning in response.headers().get_all("warning").iter().filter_map(|w| w.to_str().ok()) {
         eprintln!("Warning: {}", warning.strip_prefix("299 - ").unwrap_or(warning));
@@ -70,12 +70,13 @@ pub(crate) async fn apply(
         Some(before) if revision(&before) == revision(&after) => "unchanged",
         Some(_) => "configured",
     };
-    Ok(format!("{called} {what}"))
+    Ok(format!("{} {what}", place.called))
 }
 
 /// The object with the annotation in which `kubectl apply` looks for what was applied last, in kubectl's own form: a
 /// `kubectl apply` of the same file then finds nothing to change and has nothing to warn of.
-fn with_last_applied(object: &Value, namespace: &str) -> Value {
+/// An object of a kind that lives in namespaces is in `namespace` unless it names one.
+fn with_last_applied(object: &Value, namespace: Option<&str>) -> Value {
     let mut object = object.clone();
     let metadata = &mut object["metadata"];
     if metadata["annotations"].is_null() {
@@ -84,8 +85,8 @@ fn with_last_applied(object: &Value, namespace: &str) -> Value {
     if let Some(annotations) = metadata["annotations"].as_object_mut() {
         annotations.remove(LAST_APPLIED);
     }
-    if metadata["namespace"].is_null() && resource::is_namespaced(&object) {
-        object["metadata"]["namespace"] = namespace.into();
+    if let Some(namespace) = namespace.filter(|_| metadata["namespace"].is_null()) {
+        metadata["namespace"] = namespace.into();
     }
     let text = format!("{object}\n");
     if text.len() <= LAST_APPLIED_MAX_BYTES {
@@ -101,15 +102,15 @@ mod tests {
     #[test]
     fn what_was_applied_is_noted_as_kubectl_notes_it() {
         let map = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "c"}, "data": {"b": "1", "a": "2"}});
-        let noted = with_last_applied(&map, "shop");
+        let noted = with_last_applied(&map, Some("shop"));
         let text = noted["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap();
         assert_eq!(
             text,
             "{\"apiVersion\":\"v1\",\"data\":{\"a\":\"2\",\"b\":\"1\"},\"kind\":\"ConfigMap\",\
              \"metadata\":{\"annotations\":{},\"name\":\"c\",\"namespace\":\"shop\"}}\n"
         );
-        assert_eq!(with_last_applied(&noted, "shop"), noted);
+        assert_eq!(with_last_applied(&noted, Some("shop")), noted);
         let node = json!({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}});
-        assert!(with_last_applied(&node, "shop")["metadata"]["namespace"].is_null());
+        assert!(with_last_applied(&node, None)["metadata"]["namespace"].is_null());
     }
 }

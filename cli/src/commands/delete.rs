@@ -1,4 +1,4 @@
-use super::resource::{called, checked, collection, kind, of_object};
+use super::resource::{Resource, checked, place};
 use crate::client::Client;
 use crate::manifest;
 use crate::table::print;
@@ -27,17 +27,16 @@ impl Delete {
         let mut targets = Vec::new();
         for file in &self.filename {
             for object in manifest::read(file)? {
-                targets.push(of_object(&object, &namespace)?);
+                let place = place(&client, &object, &namespace).await?;
+                targets.push((place.path, place.called));
             }
         }
         if let Some((resource, names)) = self.what.split_first() {
-            let kind = kind(resource)?;
-            anyhow::ensure!(!names.is_empty(), "name the {} to delete", kind.plural);
+            let resource = Resource::named(&client, resource).await?;
+            anyhow::ensure!(!names.is_empty(), "name the {} to delete", resource.plural);
             for name in names {
-                targets.push((
-                    format!("{}/{}", collection(kind, Some(&namespace)), checked(name)?),
-                    called(kind, name),
-                ));
+                let path = format!("{}/{}", resource.collection(Some(&namespace)), checked(name)?);
+                targets.push((path, resource.called(name)));
             }
         }
         let mut code = ExitCode::SUCCESS;

@@ -1,4 +1,4 @@
-use super::resource::{checked, collection, kind, query};
+use super::resource::{Resource, checked, query};
 use crate::client::Client;
 use crate::table::{self, Output};
 use bytes::Bytes;
@@ -31,9 +31,9 @@ pub(crate) struct Get {
 
 impl Get {
     pub(crate) async fn run(self, client: Client) -> anyhow::Result<ExitCode> {
-        let kind = kind(&self.resource)?;
+        let resource = Resource::named(&client, &self.resource).await?;
         let namespace = checked(self.namespace.as_deref().unwrap_or(&client.namespace))?;
-        let mut path = collection(kind, (!self.all_namespaces).then_some(namespace.as_str()));
+        let mut path = resource.collection((!self.all_namespaces).then_some(namespace.as_str()));
         if let Some(name) = &self.name {
             path = format!("{path}/{}", checked(name)?);
         } else if let Some(selector) = &self.selector {
@@ -46,7 +46,7 @@ impl Get {
         let answer = client.json(Method::GET, &path, &[("accept", AS_TABLE)], Bytes::new()).await?;
         let rows = answer["rows"].as_array().cloned().unwrap_or_default();
         if rows.is_empty() {
-            let place = if kind.namespaced() && !self.all_namespaces {
+            let place = if resource.namespaced && !self.all_namespaces {
                 format!(" in {namespace} namespace")
             } else {
                 String::new()
@@ -54,10 +54,10 @@ impl Get {
             eprintln!("No resources found{place}.");
         } else if self.output == Some(Output::Name) {
             let names = rows.iter().filter_map(|row| row["object"]["metadata"]["name"].as_str());
-            let lines: String = names.map(|name| super::resource::called(kind, name) + "\n").collect();
+            let lines: String = names.map(|name| resource.called(name) + "\n").collect();
             table::print(&lines);
         } else {
-            let spread = self.all_namespaces && kind.namespaced();
+            let spread = self.all_namespaces && resource.namespaced;
             table::print(&table::of_server(&answer, self.output == Some(Output::Wide), spread));
         }
         Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import https from 'node:https';
 import WebSocket from 'ws';
 import { KubeConfig } from '@kubernetes/client-node';
+import { run } from './kit.mjs';
 
 const namespace = 'default';
 const config = new KubeConfig();
@@ -181,12 +182,6 @@ async function refusesBeforeItSwitches() {
   }
 }
 
-const steps = [
+await run([
   signsIn, readsWhatItShows, documentsItsEditor, editsObjects, followsByWebSocket, readsLogsByWebSocket, refusesBeforeItSwitches,
-];
-for (const step of steps) {
-  await step();
-  console.log('passed', step.name);
-}
-console.log('done');
-process.exit(0);
+]);

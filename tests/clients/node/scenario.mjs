@@ -4,8 +4,9 @@
 
 import assert from 'node:assert/strict';
 import {
-  AppsV1Api, CoreV1Api, KubeConfig, KubernetesObjectApi, ListWatch, PatchStrategy, Watch, makeInformer, setHeaderOptions,
+  AppsV1Api, CoreV1Api, KubeConfig, KubernetesObjectApi, ListWatch, PatchStrategy, Watch, makeInformer,
 } from '@kubernetes/client-node';
+import { as, refused, run } from './kit.mjs';
 
 const namespace = 'javascript';
 const config = new KubeConfig();
@@ -13,19 +14,6 @@ config.loadFromDefault();
 const core = config.makeApiClient(CoreV1Api);
 const apps = config.makeApiClient(AppsV1Api);
 const objects = KubernetesObjectApi.makeApiClient(config);
-
-const as = (strategy) => setHeaderOptions('Content-Type', strategy);
-
-/** The `Status` with which the server refuses a call. */
-async function refused(code, call) {
-  try {
-    await call();
-  } catch (error) {
-    assert.equal(error.code, code, `${error.code} instead of ${code}: ${error.body}`);
-    return typeof error.body === 'string' ? JSON.parse(error.body) : error.body;
-  }
-  assert.fail(`not refused with ${code}`);
-}
 
 const configMap = (name, data, labels = {}) => ({
   apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels }, data,
@@ -191,13 +179,7 @@ async function deletes() {
   await gone;
 }
 
-const steps = [
+await run([
   createAndRead, updateWithPrecondition, patchInEveryForm, applyWithConflict, listsInPages, watches, informs,
   subresources, objectsOfAnyKind, deletes,
-];
-for (const step of steps) {
-  await step();
-  console.log('passed', step.name);
-}
-console.log('done');
-process.exit(0);
+]);

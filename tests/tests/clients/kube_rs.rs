@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a step may take on a loaded machine.
-const WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs `scenario` against a cluster of its own.
-fn with_client<F: Future<Output = anyhow::Result<()>>>(scenario: impl FnOnce(kube::Client) -> F) {
+pub(crate) fn with_client<F: Future<Output = anyhow::Result<()>>>(scenario: impl FnOnce(kube::Client) -> F) {
     let cluster = Cluster::start(&[]);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let ran = runtime.block_on(async {
@@ -36,7 +36,7 @@ fn config_map(name: &str, data: serde_json::Value) -> ConfigMap {
 }
 
 /// The code and reason with which the server refused.
-fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
+pub(crate) fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
     match result {
         Err(kube::Error::Api(status)) => (status.code, status.reason),
         other => panic!("not refused: {other:?}"),

@@ -2,6 +2,7 @@
 
 mod connection;
 mod kube_rs;
+mod kube_rs_custom;
 
 use peapod_tests::cluster::Cluster;
 use peapod_tests::{file, tool};
@@ -23,9 +24,11 @@ fn run(cluster: &Cluster, command: &mut Command) {
 #[test]
 fn the_python_client_finds_nothing_missing() {
     let cluster = Cluster::start(&[]);
-    let mut python = Command::new("python3");
-    python.env("PYTHONPATH", tool("python-client")).env("PYTHONDONTWRITEBYTECODE", "1");
-    run(&cluster, python.arg(file("tests/clients/python/scenario.py")));
+    for scenario in ["scenario.py", "custom.py"] {
+        let mut python = Command::new("python3");
+        python.env("PYTHONPATH", tool("python-client")).env("PYTHONDONTWRITEBYTECODE", "1");
+        run(&cluster, python.arg(file("tests/clients/python").join(scenario)));
+    }
 }
 
 #[test]
@@ -33,7 +36,9 @@ fn the_javascript_client_finds_nothing_missing() {
     let installed = file("tests/clients/node/node_modules");
     assert!(installed.exists(), "no {}: run tests/install/clients.sh", installed.display());
     let cluster = Cluster::start(&[]);
-    run(&cluster, Command::new("node").arg(file("tests/clients/node/scenario.mjs")));
+    for scenario in ["scenario.mjs", "custom.mjs"] {
+        run(&cluster, Command::new("node").arg(file("tests/clients/node").join(scenario)));
+    }
 }
 
 #[test]

@@ -53,11 +53,11 @@ pub(crate) async fn apply(client: &Client, manifests: &[PathBuf], node_name: &st
         for object in manifest::read(file)? {
             let line = apply_object(client, &object, "default", true).await;
             print(&format!("{}\n", line.with_context(|| file.display().to_string())?));
-            applied.push(resource::of_object(&object, "default")?);
+            applied.push(resource::place(client, &object, "default").await?);
         }
     }
-    for (path, called) in applied {
-        if let Err(error) = wait(client, &path, &called, deadline).await {
+    for place in applied {
+        if let Err(error) = wait(client, &place.path, &place.called, deadline).await {
             eprintln!("warning: {error:#}");
         }
     }
