@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 const MAPS: &str = "/api/v1/namespaces/api-load/configmaps";
 /// Holds what is listed and nothing else.
 const LISTS: &str = "/api/v1/namespaces/api-load-lists/configmaps";
+const PODS: &str = "/api/v1/namespaces/api-load/pods";
 const JSON: &str = "application/json";
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 /// Objects in the lists.
@@ -40,6 +41,9 @@ pub(crate) const NAMES: [&str; 18] = [
     "watch-100",
     "watch-10000",
 ];
+
+/// Rows that are run only where they are named: what they leave behind would weigh on the others.
+pub(crate) const BY_NAME: [&str; 1] = ["pods-150000"];
 
 pub(crate) async fn run(server: &Server, row: &str) -> Result<()> {
     prepare(server).await?;
@@ -83,6 +87,10 @@ pub(crate) async fn run(server: &Server, row: &str) -> Result<()> {
         "list-table" => lists(server, row, TABLE, "").await,
         "list-none" => lists(server, row, JSON, "?labelSelector=no%3Dsuch").await,
         "list-pages" => pages(server, row).await,
+        "pods-150000" => {
+            let create = |n: usize| Ask::with(Method::POST, PODS, JSON, pod(n));
+            load(server, row, 64, 150_000, create).await
+        }
         "watch-1" => fan_out(server, row, 1, 500).await,
         "watch-100" => fan_out(server, row, 100, 200).await,
         _ => fan_out(server, row, 10_000, 50).await,
@@ -92,6 +100,18 @@ pub(crate) async fn run(server: &Server, row: &str) -> Result<()> {
 fn map(name: &str, n: usize) -> String {
     format!(
         r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}"}},"data":{{"k":"value {n}"}}}}"#
+    )
+}
+
+/// A pod that is 3.9 KB when it is stored, and that no scheduler here takes up.
+fn pod(n: usize) -> String {
+    let settings: Vec<String> = (0..24)
+        .map(|n| format!(r#"{{"name":"SETTING_{n:02}","value":"what the program does without {n:02}"}}"#))
+        .collect();
+    format!(
+        r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"pod-{n}","labels":{{"app":"load"}}}},"spec":{{
+        "schedulerName":"nobody","containers":[{{"name":"app","image":"app","env":[{}]}}]}}}}"#,
+        settings.join(",")
     )
 }
 
