@@ -10,6 +10,7 @@ mod custom;
 mod ingress;
 mod network;
 mod node;
+mod parts;
 mod pod;
 mod policy;
 mod rbac;
@@ -19,6 +20,7 @@ mod workload;
 
 pub use age::human_duration;
 
+use self::parts::Parts;
 use crate::convert;
 use jiff::Timestamp;
 use peapod_api::kind::{Cell, Column};
@@ -87,11 +89,12 @@ pub fn write_rows<'a>(
     objects: impl Iterator<Item = &'a Object>,
     style: Style,
 ) {
+    let parts = Parts::of_row(kind);
     for (index, object) in objects.enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        let row = stored::read(object, kind.custom);
+        let row = stored::read(object, &parts);
         open_row(out, kind, &row.object, style);
         match style.include {
             Include::None => {}

@@ -9,6 +9,8 @@ pub mod descriptions;
 pub mod normalize;
 mod path;
 pub mod protobuf;
+#[cfg(test)]
+pub(crate) mod samples;
 mod table;
 mod types;
 pub mod validate;

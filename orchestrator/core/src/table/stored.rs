@@ -1,32 +1,30 @@
-//! A stored object as its row needs it: read once, and without its managed fields, which no column of a built-in kind shows
-//! and which are often the larger half.
+//! A stored object as its row needs it: what no column shows is passed over, which is most of it.
 
+use super::parts::Parts;
 use peapod_api::Object;
 use serde::Deserializer as _;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Deserializer, Map, Value};
 use std::fmt;
 
 /// What a row is made of.
 pub(super) struct Stored<'a> {
-    /// `metadata` as it is stored, managed fields included.
+    /// All of `metadata`, as it is stored.
     pub(super) metadata: &'a str,
-    /// The object, with its managed fields if that was asked for.
+    /// The parts of the object that were asked for.
     pub(super) object: Value,
 }
 
 /// Damaged bytes, which the store's check at load excludes, read as an object without fields.
-pub(super) fn read(object: &Object, managers: bool) -> Stored<'_> {
+pub(super) fn read<'a>(object: &'a Object, parts: &Parts) -> Stored<'a> {
     let mut from = Deserializer::from_slice(object.json());
-    from.deserialize_map(Fields { managers }).unwrap_or(Stored { metadata: "{}", object: Value::Null })
+    from.deserialize_map(Root(parts)).unwrap_or(Stored { metadata: "{}", object: Value::Null })
 }
 
-struct Fields {
-    managers: bool,
-}
+struct Root<'p>(&'p Parts);
 
-impl<'de> Visitor<'de> for Fields {
+impl<'de> Visitor<'de> for Root<'_> {
     type Value = Stored<'de>;
 
     fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,63 +34,48 @@ impl<'de> Visitor<'de> for Fields {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stored<'de>, A::Error> {
         let (mut metadata, mut fields) = ("{}", Map::new());
         while let Some(name) = map.next_key::<String>()? {
-            let value = if name == "metadata" {
+            let parts = self.0.of(&name);
+            if name == "metadata" {
                 metadata = map.next_value::<&RawValue>()?.get();
-                let from = &mut Deserializer::from_str(metadata);
-                let metadata = Metadata { managers: self.managers };
-                from.deserialize_map(metadata).map_err(serde::de::Error::custom)?
+                let read = parts.map(|parts| parts.read(&mut Deserializer::from_str(metadata)));
+                let read = read.transpose().map_err(serde::de::Error::custom)?;
+                fields.extend(read.map(|value| (name, value)));
+            } else if let Some(parts) = parts {
+                fields.insert(name, map.next_value_seed(parts)?);
             } else {
-                map.next_value()?
-            };
-            fields.insert(name, value);
+                map.next_value::<serde::de::IgnoredAny>()?;
+            }
         }
         Ok(Stored { metadata, object: Value::Object(fields) })
     }
 }
 
-struct Metadata {
-    managers: bool,
-}
-
-impl<'de> Visitor<'de> for Metadata {
-    type Value = Value;
-
-    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("metadata")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if name == "managedFields" && !self.managers {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                fields.insert(name, map.next_value()?);
-            }
-        }
-        Ok(Value::Object(fields))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{cells, conditions};
     use super::*;
-    use peapod_api::{Draft, Key, kinds};
-    use serde_json::json;
+    use crate::schema::{lookup_kind, samples::filled};
+    use peapod_api::kinds::KINDS;
+    use peapod_api::{Draft, Key};
 
+    /// Objects with every field that their type has: a part that a cell reads and that nobody names would show.
     #[test]
-    fn all_but_the_managed_fields_is_read() {
-        let mut value = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "data": {"a\"b": "c\n"},
-            "metadata": {"name": "c", "managedFields": [{"manager": "m"}], "labels": {"x": "y"}},
-        });
-        let kind = kinds::lookup("", "configmaps").expect("a kind");
-        let stored = Draft::new(kind, Key::new("configmaps", "d", "c"), value.clone()).at(7);
-        let read = read(&stored, false);
-        let metadata: Value = serde_json::from_str(read.metadata).expect("JSON");
-        assert_eq!(metadata, stored.value()["metadata"]);
-        value["metadata"] = json!({"name": "c", "labels": {"x": "y"}, "resourceVersion": "7"});
-        assert_eq!(read.object, value);
-        assert_eq!(super::read(&stored, true).object, stored.value());
+    fn rows_are_what_whole_objects_say() {
+        let now = "2026-01-01T01:00:00Z".parse().expect("a time");
+        for kind in KINDS.iter().filter(|kind| lookup_kind(&kind.api_version(), &kind.kind).is_some()) {
+            let ty = lookup_kind(&kind.api_version(), &kind.kind).expect("a type");
+            for mut seed in 0..16 {
+                let mut object = filled(ty, &mut seed, 0);
+                object["metadata"]["name"] = "sample".into();
+                object["metadata"]["managedFields"] = serde_json::json!([{"manager": "m"}]);
+                let stored = Draft::new(kind, Key::new(&kind.resource(), "d", "sample"), object).at(7);
+                let whole = stored.value();
+                let read = read(&stored, &Parts::of_row(kind));
+                let metadata: Value = serde_json::from_str(read.metadata).expect("JSON");
+                assert_eq!(metadata, whole["metadata"], "{}", kind.kind);
+                assert_eq!(cells(kind, &read.object, now), cells(kind, &whole, now), "{}", kind.kind);
+                assert_eq!(conditions(kind, &read.object), conditions(kind, &whole), "{}", kind.kind);
+            }
+        }
     }
 }
