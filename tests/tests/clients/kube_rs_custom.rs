@@ -55,7 +55,7 @@ fn kube_rs_writes_objects_of_a_kind_of_its_own() {
         assert_eq!((&made.data["spec"]["leaves"], made.metadata.generation), (&json!(3), Some(1)));
         let refused = refusal(create(&trees, "x", json!({"species": "rose"})).await);
         assert_eq!(refused, (422, "Invalid".into()));
-        let merge = |body: Value| Patch::Merge(body);
+        let merge = Patch::<Value>::Merge;
         let params = PatchParams::default();
         let merged = trees.patch("oak", &params, &merge(json!({"spec": {"leaves": 5}}))).await?;
         assert_eq!((&merged.data["spec"]["leaves"], merged.metadata.generation), (&json!(5), Some(2)));
