@@ -19,6 +19,7 @@ fn go_through(kubectl: &str) {
     nodes(&kubectl);
     setting(&kubectl);
     reading(&kubectl, &cluster);
+    securing(&kubectl);
     refused(&kubectl);
 }
 
@@ -62,6 +63,21 @@ fn nodes(kubectl: &Kubectl) {
     says(kubectl, "taint nodes node-1 a-", "untainted");
     says(kubectl, "drain node-1 --dry-run=server", "server dry run");
     assert_eq!(kubectl.path("node node-1", "{.spec.unschedulable}"), "", "a dry run changes nothing");
+}
+
+/// A namespace's security level, over pods and over the labels that set it.
+fn securing(kubectl: &Kubectl) {
+    const LABEL: &str = "label namespace strict pod-security.kubernetes.io";
+    kubectl.run("create namespace strict").ok();
+    kubectl
+        .run(&format!("{LABEL}/enforce=strict"))
+        .fails_with("must be one of privileged, baseline, restricted");
+    kubectl.run(&format!("{LABEL}/enforce=restricted")).ok();
+    says(kubectl, "run plain --image=hello -n strict", "pod/plain created");
+    kubectl
+        .run("run far --image=hello -n strict --annotations=peapod.dev/allow-egress=10.0.0.0/8")
+        .fails_with("violates PodSecurity \"restricted:latest\": egress");
+    says(kubectl, "delete namespace strict", "deleted");
 }
 
 fn setting(kubectl: &Kubectl) {

@@ -64,12 +64,13 @@ pub(super) fn create(
     let ty = kind.ty()?;
     refuse_unenforced(moment, kind, &object)?;
     strategy::prepare_create(kind, &mut object, &moment.stamp);
-    admission::admit_create(moment.snapshot, kind, &mut object, moment.ranges, &moment.stamp)?;
+    let mut warnings =
+        admission::admit_create(moment.snapshot, kind, &mut object, moment.ranges, &moment.stamp)?;
     kind.normalize(&mut object)?;
     if let Some(operation) = operation {
         managed_fields::update(ty, None, &mut object, operation);
     }
-    let mut warnings = strategy::validate_create(kind, &object)?;
+    warnings.extend(strategy::validate_create(kind, &object)?);
     if !kind.acted_on {
         warnings.push(format!("{} are stored, but nothing acts on them yet", kind.resource()));
     }
@@ -93,7 +94,7 @@ pub(super) fn update(
     let old = before.value();
     same_object(kind, before, &object)?;
     strategy::prepare_update(kind, endpoint, &mut object, &old);
-    admission::admit_update(
+    let mut warnings = admission::admit_update(
         moment.snapshot,
         kind,
         endpoint,
@@ -107,7 +108,7 @@ pub(super) fn update(
     if let Some(operation) = operation {
         managed_fields::update(ty, Some(&old), &mut object, operation);
     }
-    let warnings = strategy::validate_update(kind, endpoint, &object, &old)?;
+    warnings.extend(strategy::validate_update(kind, endpoint, &object, &old)?);
     let removes = deletion::is_over(&object);
     let (key, before, part) = (before.key.clone(), Some(before.clone()), part(endpoint));
     Ok(Step { kind: kind.clone(), key, before, part, object, removes, warnings })

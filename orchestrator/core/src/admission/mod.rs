@@ -6,6 +6,7 @@ mod limit_range;
 pub mod namespace;
 mod node;
 mod pod;
+mod pod_security;
 mod priority;
 pub mod service;
 
@@ -23,14 +24,14 @@ fn is_core(kind: &Kind, plural: &str) -> bool {
     kind.group.is_empty() && kind.plural == plural
 }
 
-/// Admits a prepared new object. The same snapshot and seed give the same allocations.
+/// Admits a prepared new object. The same snapshot and seed give the same allocations. Returns warnings.
 pub fn admit_create(
     snapshot: &Snapshot,
     kind: &Kind,
     object: &mut Value,
     ranges: &Ranges,
     stamp: &Stamp,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     namespace::admit_create(snapshot, kind, object)?;
     custom::admit_create(snapshot, kind)?;
     if is_core(kind, "pods") {
@@ -47,7 +48,22 @@ pub fn admit_create(
         node::allocate(snapshot, object, ranges)?;
     }
     lease::stamp(kind, object, stamp.now);
-    snapshot.quotas().admit(kind, object, None)
+    let warnings = secure(snapshot, kind, object, None)?;
+    snapshot.quotas().admit(kind, object, None)?;
+    Ok(warnings)
+}
+
+/// What the security levels of namespaces say.
+fn secure(
+    snapshot: &Snapshot,
+    kind: &Kind,
+    object: &Value,
+    old: Option<&Value>,
+) -> Result<Vec<String>, Error> {
+    if is_core(kind, "namespaces") {
+        return pod_security::admit_namespace(snapshot, object, old);
+    }
+    pod_security::admit(snapshot, kind, object, old)
 }
 
 /// What holds for new and for changed objects alike.
@@ -61,7 +77,7 @@ fn settled(snapshot: &Snapshot, kind: &Kind, object: &Value) -> Result<(), Error
     Ok(())
 }
 
-/// Admits a prepared change of `old`.
+/// Admits a prepared change of `old`. Returns warnings.
 pub fn admit_update(
     snapshot: &Snapshot,
     kind: &Kind,
@@ -70,9 +86,11 @@ pub fn admit_update(
     old: &Value,
     ranges: &Ranges,
     stamp: &Stamp,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
+    let mut warnings = Vec::new();
     if matches!(endpoint, Endpoint::Main | Endpoint::System) {
         settled(snapshot, kind, object)?;
+        warnings = secure(snapshot, kind, object, Some(old))?;
     }
     if is_core(kind, "services") && endpoint != Endpoint::Status {
         service::allocate(snapshot, object, ranges, stamp.seed)?;
@@ -81,7 +99,7 @@ pub fn admit_update(
     if quota::grows(kind) && endpoint != Endpoint::Status {
         snapshot.quotas().admit(kind, object, Some(old))?;
     }
-    Ok(())
+    Ok(warnings)
 }
 
 /// What must still be true on the state that the write finds: the namespace is alive and has room, what was

@@ -206,7 +206,7 @@ fn single(kind: &FieldType, wire: Wire<'_>, budget: &mut Budget, depth: usize) -
 /// The first fields of one of the little messages whose JSON form is a scalar, or a choice.
 #[derive(Default)]
 struct Small<'a> {
-    numbers: [i64; 3],
+    numbers: [Option<i64>; 3],
     bytes: [Option<&'a [u8]>; 3],
     second: Vec<&'a [u8]>,
 }
@@ -218,7 +218,7 @@ impl<'a> Small<'a> {
         while let Some((number, wire)) = reader.next()? {
             let at = number as usize - 1;
             match wire {
-                Wire::Varint(value) if at < 3 => small.numbers[at] = value.cast_signed(),
+                Wire::Varint(value) if at < 3 => small.numbers[at] = Some(value.cast_signed()),
                 Wire::Bytes(bytes) if at < 3 => {
                     small.bytes[at] = Some(bytes);
                     if at == 1 {
@@ -231,6 +231,10 @@ impl<'a> Small<'a> {
         Ok(small)
     }
 
+    fn number(&self, at: usize) -> i64 {
+        self.numbers[at].unwrap_or_default()
+    }
+
     fn text(&self, at: usize) -> Result<&'a str, Fault> {
         utf8(self.bytes[at].unwrap_or_default())
     }
@@ -240,14 +244,15 @@ fn small(kind: &FieldType, from: &Small<'_>, budget: &mut Budget, depth: usize) 
     let mut schema = |bytes: &[u8]| single(&schema_type(), Wire::Bytes(bytes), budget, depth + 1);
     Ok(match kind {
         FieldType::Time | FieldType::MicroTime => {
-            let (seconds, nanos) = (from.numbers[0], from.numbers[1] as i32);
-            if (seconds, nanos) == (0, 0) {
+            // No time is an empty message; the first second of 1970 is zeros.
+            if from.numbers == [None; 3] {
                 return Ok(Value::Null);
             }
+            let (seconds, nanos) = (from.number(0), from.number(1) as i32);
             let micros = matches!(kind, FieldType::MicroTime);
             time::to_text(seconds, nanos, micros).ok_or("a time is out of range")?.into()
         }
-        FieldType::Duration => duration::text(from.numbers[0]).into(),
+        FieldType::Duration => duration::text(from.number(0)).into(),
         FieldType::Quantity => match from.text(0)? {
             "" => "0".into(),
             text => {
@@ -255,11 +260,11 @@ fn small(kind: &FieldType, from: &Small<'_>, budget: &mut Budget, depth: usize) 
                 text.into()
             }
         },
-        FieldType::IntOrString if from.numbers[0] == 0 => (from.numbers[1] as i32).into(),
+        FieldType::IntOrString if from.number(0) == 0 => (from.number(1) as i32).into(),
         FieldType::IntOrString => from.text(2)?.into(),
         FieldType::SchemaOrBool => match from.bytes[1] {
             Some(bytes) => schema(bytes)?,
-            None => (from.numbers[0] != 0).into(),
+            None => (from.number(0) != 0).into(),
         },
         FieldType::SchemaOrArray => match from.bytes[0] {
             Some(bytes) => schema(bytes)?,
