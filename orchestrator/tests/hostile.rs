@@ -181,4 +181,5 @@ async fn no_request_is_too_much() {
         asked += 1;
     }
     assert_eq!(client.get("/readyz").await.status(), 200, "after {asked} requests");
+    println!("{asked} requests to a whole server");
 }

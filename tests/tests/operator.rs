@@ -157,9 +157,17 @@ fn groups_follow_their_replicas(kubectl: &Kubectl) {
     gone(kubectl, "deployments,pods", "dask.org/workergroup-name=simple-additional");
 }
 
+/// The job is held back until the operator has taken the cluster's parts as its own: it never ends sooner where a container
+/// has to start.
 fn a_job_runs_with_a_cluster_of_its_own(kubectl: &Kubectl) {
-    let job = resource("simplejob").replacen("image: \"hello\"", "image: \"job\"", 1);
+    let held =
+        "image: \"job\"\n          env: [{name: GO, valueFrom: {configMapKeyRef: {name: go, key: go}}}]";
+    let job = resource("simplejob").replacen("image: \"hello\"", held, 1);
     kubectl.stdin("apply -f -", &job).ok();
+    kubectl.run("wait daskworkergroup/simple-job-default --for=create --timeout=60s").ok();
+    let owner = "{.metadata.ownerReferences[0].name}";
+    kubectl.becomes("daskworkergroup simple-job-default", owner, |name| name == "simple-job");
+    kubectl.run("create configmap go --from-literal=go=on").ok();
     kubectl.run("wait daskjob/simple-job --for=jsonpath={.status.jobStatus}=Successful --timeout=60s").ok();
     assert_eq!(kubectl.path("pod simple-job-runner", "{.status.phase}"), "Succeeded");
     gone(kubectl, "daskclusters,deployments,services", "dask.org/cluster-name=simple-job");
