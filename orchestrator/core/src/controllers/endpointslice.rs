@@ -81,10 +81,28 @@ fn triggers(snapshot: &Snapshot, change: &Change) -> Vec<Key> {
 fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
     let service = snapshot.get(key).filter(|s| s.header.deleted.is_none() && s.header.selector.is_some());
     let Some(service) = service else { return Outcome::nothing() };
-    let mut wanted = wanted_slices(snapshot, service);
+    bring_in_line(snapshot, service, MANAGER, wanted_slices(snapshot, service), change)
+}
+
+fn change(slice: &Object, new: &Value) -> Option<Action> {
+    let old = slice.value();
+    let changed = old["endpoints"] != new["endpoints"] || old["ports"] != new["ports"];
+    let patch = json!({"endpoints": new["endpoints"], "ports": new["ports"]});
+    changed.then(|| Action::Patch { key: slice.key.clone(), patch })
+}
+
+/// Makes the slices that `owner` has by `manager` those that are wanted, by name. `change` says what brings a slice that is
+/// there into the form that is wanted.
+pub(super) fn bring_in_line(
+    snapshot: &Snapshot,
+    owner: &Object,
+    manager: &str,
+    mut wanted: BTreeMap<String, Value>,
+    change: fn(&Object, &Value) -> Option<Action>,
+) -> Outcome {
     let mut actions = Vec::new();
-    for slice in snapshot.owned_by(&service.header.uid) {
-        if slice.header.labels.get(MANAGED_BY).is_none_or(|manager| manager != MANAGER) {
+    for slice in snapshot.owned_by(&owner.header.uid) {
+        if slice.header.labels.get(MANAGED_BY).is_none_or(|label| label != manager) {
             continue;
         }
         match wanted.remove(slice.name()) {
@@ -94,13 +112,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
                 propagation: None,
                 grace_seconds: None,
             }),
-            Some(new) => {
-                let old = slice.value();
-                if old["endpoints"] != new["endpoints"] || old["ports"] != new["ports"] {
-                    let patch = json!({"endpoints": new["endpoints"], "ports": new["ports"]});
-                    actions.push(Action::Patch { key: slice.key.clone(), patch });
-                }
-            }
+            Some(new) => actions.extend(change(slice, &new)),
         }
     }
     actions.extend(wanted.into_values().map(|object| Action::Create { object }));

@@ -1,6 +1,6 @@
 //! EndpointSlices of the Endpoints that users keep themselves for a Service without a selector: who routes reads slices alone.
 
-use super::endpointslice::{MANAGED_BY, SERVICE_LABEL};
+use super::endpointslice::{MANAGED_BY, SERVICE_LABEL, bring_in_line};
 use super::owned::{controller_reference, self_or_controller};
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
@@ -40,25 +40,8 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
     let service = snapshot.find("services", key.namespace(), key.name());
     let is_theirs = service.is_some_and(|s| s.header.deleted.is_none() && s.header.selector.is_none());
     let value = endpoints.value();
-    let mut wanted =
-        if is_theirs && is_mirrored(&value) { slices(endpoints, &value) } else { BTreeMap::new() };
-    let mut actions = Vec::new();
-    for slice in snapshot.owned_by(&endpoints.header.uid) {
-        if slice.header.labels.get(MANAGED_BY).is_none_or(|manager| manager != MANAGER) {
-            continue;
-        }
-        match wanted.remove(slice.name()) {
-            None => actions.push(Action::Delete {
-                key: slice.key.clone(),
-                uid: slice.header.uid.to_string(),
-                propagation: None,
-                grace_seconds: None,
-            }),
-            Some(new) => actions.extend(change(slice, &new)),
-        }
-    }
-    actions.extend(wanted.into_values().map(|object| Action::Create { object }));
-    actions.into()
+    let wanted = if is_theirs && is_mirrored(&value) { slices(endpoints, &value) } else { BTreeMap::new() };
+    bring_in_line(snapshot, endpoints, MANAGER, wanted, change)
 }
 
 fn is_mirrored(endpoints: &Value) -> bool {
