@@ -2,7 +2,7 @@
 
 use crate::client::{Events, World};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
@@ -111,6 +111,13 @@ async fn endpoints_that_users_keep_are_mirrored_to_slices() {
     seen.sort_by_key(|event| event["type"].to_string());
     assert_eq!((&seen[0]["type"], &seen[0]["object"]["addressType"]), (&json!("DELETED"), &json!("IPv6")));
     assert_eq!(seen[1]["object"]["endpoints"], json!([ready("192.0.2.9", true)]));
+    // What is said of the Endpoints no more is said of their slices no more.
+    let relabel = json!({"metadata": {"labels": {"own": null, "other": "z"}, "annotations": {"note": null}}});
+    admin.ask(Method::PATCH, target, &merge, relabel.to_string()).await;
+    let relabelled = events.next().await.unwrap()["object"]["metadata"].clone();
+    let labels: Vec<_> = relabelled["labels"].as_object().unwrap().keys().cloned().collect();
+    let kept = ["endpointslice.kubernetes.io/managed-by", "kubernetes.io/service-name", "other"];
+    assert_eq!((labels, &relabelled["annotations"]), (kept.map(String::from).to_vec(), &Value::Null));
     // A Service with a selector has slices of its own.
     let chooses = json!({"spec": {"selector": {"app": "db"}}});
     admin.ask(Method::PATCH, "/api/v1/namespaces/default/services/db", &merge, chooses.to_string()).await;
@@ -119,6 +126,51 @@ async fn endpoints_that_users_keep_are_mirrored_to_slices() {
         let by = &event["object"]["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"];
         if event["type"] == "DELETED" && by == "endpointslicemirroring-controller.k8s.io" {
             break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_tells_of_endpoints_has_the_labels_of_its_service() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let merge = [("content-type", "application/merge-patch+json")];
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "labels": {"tier": "front"}},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
+    let headless = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "none"},
+        "spec": {"clusterIP": "None", "selector": {"app": "web"}, "ports": [{"port": 80}]}});
+    for path in [
+        "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+        "/api/v1/namespaces/default/endpoints",
+    ] {
+        let mut watcher = world.admin().await;
+        let mut events = Events::of(&mut watcher, &format!("{path}?watch=1"), "application/json").await;
+        let mut next = async |tier: Option<&str>, headless: bool| {
+            loop {
+                let event = events.next().await.unwrap();
+                let labels = &event["object"]["metadata"]["labels"];
+                let is_headless = labels["service.kubernetes.io/headless"].is_string();
+                if event["type"] != "DELETED" && labels["tier"].as_str() == tier && is_headless == headless {
+                    break;
+                }
+            }
+        };
+        admin.create("/api/v1/namespaces/default/services", &service).await;
+        next(Some("front"), false).await;
+        for (tier, wanted) in [(json!("back"), Some("back")), (Value::Null, None)] {
+            let patch = json!({"metadata": {"labels": {"tier": tier}}});
+            admin
+                .ask(Method::PATCH, "/api/v1/namespaces/default/services/web", &merge, patch.to_string())
+                .await;
+            next(wanted, false).await;
+        }
+        admin.create("/api/v1/namespaces/default/services", &headless).await;
+        next(None, true).await;
+        for name in ["web", "none"] {
+            let gone = admin
+                .ask(Method::DELETE, &format!("/api/v1/namespaces/default/services/{name}"), &[], "")
+                .await;
+            assert_eq!(gone.status(), 200);
         }
     }
 }

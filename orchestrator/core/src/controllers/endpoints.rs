@@ -1,6 +1,7 @@
 //! The older Endpoints object of each Service, for the clients that still read it.
 
 use super::endpointslice::{self, Backend, Port};
+use super::owned::map_changes;
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
 use crate::snapshot::{Change, Snapshot};
@@ -43,23 +44,33 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
     let groups = endpointslice::backends(snapshot, service);
     let subsets: Vec<Value> = groups.iter().map(|(ports, backends)| subset(ports, backends)).collect();
     let subsets = if subsets.is_empty() { Value::Null } else { subsets.into() };
+    let mut labels = json!(endpointslice::labels_of(service));
+    labels[MANAGED_BY] = MANAGER.into();
     match current {
-        Some(object) if object.value()["subsets"] == subsets => Outcome::nothing(),
-        Some(object) => {
-            vec![Action::Patch { key: object.key.clone(), patch: json!({"subsets": subsets}) }].into()
-        }
+        Some(object) => Vec::from_iter(change(object, subsets, &labels)).into(),
         None => {
             let mut object = json!({
                 "apiVersion": "v1", "kind": "Endpoints",
-                "metadata": {"name": key.name(), "namespace": key.namespace(), "labels": *service.header.labels},
+                "metadata": {"name": key.name(), "namespace": key.namespace(), "labels": labels},
             });
-            object["metadata"]["labels"][MANAGED_BY] = MANAGER.into();
             if !subsets.is_null() {
                 object["subsets"] = subsets;
             }
             vec![Action::Create { object }].into()
         }
     }
+}
+
+/// What makes the Endpoints those that are wanted: nothing if they are.
+fn change(endpoints: &Object, subsets: Value, labels: &Value) -> Option<Action> {
+    let (old, mut patch) = (endpoints.value(), json!({}));
+    if old["subsets"] != subsets {
+        patch["subsets"] = subsets;
+    }
+    if let Some(changes) = map_changes(&old["metadata"]["labels"], labels) {
+        patch["metadata"]["labels"] = changes;
+    }
+    (patch != json!({})).then(|| Action::Patch { key: endpoints.key.clone(), patch })
 }
 
 fn subset(ports: &[Port], backends: &BTreeMap<Key, Backend>) -> Value {

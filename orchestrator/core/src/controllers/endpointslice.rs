@@ -1,10 +1,11 @@
 //! Keeps each Service's EndpointSlices equal to the pods that its selector picks.
 
-use super::owned::{controller_reference, self_or_controller};
+use super::owned::{controller_reference, map_changes, self_or_controller};
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
 use crate::name;
 use crate::snapshot::{Change, Snapshot};
+use crate::validation::text;
 use peapod_api::pod::{self, is_terminal_phase};
 use peapod_api::selector::LabelSelector;
 use peapod_api::{Key, Object};
@@ -17,6 +18,7 @@ pub(super) const CONTROLLER: Controller = Controller { name: "endpointslice", tr
 /// Endpoints that a slice is meant to hold; a Service with more gets more slices, in powers of two.
 const SLICE_SIZE: usize = 100;
 pub(super) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
 pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 
@@ -81,24 +83,32 @@ fn triggers(snapshot: &Snapshot, change: &Change) -> Vec<Key> {
 fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
     let service = snapshot.get(key).filter(|s| s.header.deleted.is_none() && s.header.selector.is_some());
     let Some(service) = service else { return Outcome::nothing() };
-    bring_in_line(snapshot, service, MANAGER, wanted_slices(snapshot, service), change)
+    bring_in_line(snapshot, service, MANAGER, wanted_slices(snapshot, service))
 }
 
+/// What brings a slice that is there into the form that is wanted: nothing if it has it. Annotations are left alone where
+/// none are named.
 fn change(slice: &Object, new: &Value) -> Option<Action> {
-    let old = slice.value();
-    let changed = old["endpoints"] != new["endpoints"] || old["ports"] != new["ports"];
-    let patch = json!({"endpoints": new["endpoints"], "ports": new["ports"]});
-    changed.then(|| Action::Patch { key: slice.key.clone(), patch })
+    let (old, mut patch) = (slice.value(), json!({}));
+    for field in ["endpoints", "ports"] {
+        if old[field] != new[field] {
+            patch[field] = new[field].clone();
+        }
+    }
+    for field in ["labels", "annotations"] {
+        if let Some(changes) = map_changes(&old["metadata"][field], &new["metadata"][field]) {
+            patch["metadata"][field] = changes;
+        }
+    }
+    (patch != json!({})).then(|| Action::Patch { key: slice.key.clone(), patch })
 }
 
-/// Makes the slices that `owner` has by `manager` those that are wanted, by name. `change` says what brings a slice that is
-/// there into the form that is wanted.
+/// Makes the slices that `owner` has by `manager` those that are wanted, by name.
 pub(super) fn bring_in_line(
     snapshot: &Snapshot,
     owner: &Object,
     manager: &str,
     mut wanted: BTreeMap<String, Value>,
-    change: fn(&Object, &Value) -> Option<Action>,
 ) -> Outcome {
     let mut actions = Vec::new();
     for slice in snapshot.owned_by(&owner.header.uid) {
@@ -153,7 +163,7 @@ fn bucket(key: &Key, count: usize) -> usize {
 }
 
 fn slice(service: &Object, name: String, ports: &[Value], endpoints: Vec<Value>) -> Value {
-    let mut labels = (*service.header.labels).clone();
+    let mut labels = labels_of(service);
     labels.insert(SERVICE_LABEL.into(), service.name().into());
     labels.insert(MANAGED_BY.into(), MANAGER.into());
     json!({
@@ -164,6 +174,16 @@ fn slice(service: &Object, name: String, ports: &[Value], endpoints: Vec<Value>)
         },
         "endpoints": endpoints, "ports": ports,
     })
+}
+
+/// The labels that a Service hands on to what tells of its endpoints. Whether it is headless is said by its address alone.
+pub(super) fn labels_of(service: &Object) -> BTreeMap<String, String> {
+    let mut labels = (*service.header.labels).clone();
+    labels.remove(HEADLESS_LABEL);
+    if matches!(text(&service.value()["spec"]["clusterIP"]), "" | "None") {
+        labels.insert(HEADLESS_LABEL.into(), String::new());
+    }
+    labels
 }
 
 impl Backend {

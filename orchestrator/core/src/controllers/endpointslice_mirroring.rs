@@ -3,12 +3,12 @@
 use super::endpointslice::{MANAGED_BY, SERVICE_LABEL, bring_in_line};
 use super::owned::{controller_reference, self_or_controller};
 use super::{Context, Controller};
-use crate::action::{Action, Outcome};
+use crate::action::Outcome;
 use crate::name;
 use crate::snapshot::{Change, Snapshot};
 use crate::validation::{items, text};
 use peapod_api::{Key, Object};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -41,23 +41,12 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
     let is_theirs = service.is_some_and(|s| s.header.deleted.is_none() && s.header.selector.is_none());
     let value = endpoints.value();
     let wanted = if is_theirs && is_mirrored(&value) { slices(endpoints, &value) } else { BTreeMap::new() };
-    bring_in_line(snapshot, endpoints, MANAGER, wanted, change)
+    bring_in_line(snapshot, endpoints, MANAGER, wanted)
 }
 
 fn is_mirrored(endpoints: &Value) -> bool {
     let metadata = &endpoints["metadata"];
     metadata["labels"][SKIP] != "true" && metadata["annotations"][LEADER].is_null()
-}
-
-fn change(slice: &Object, new: &Value) -> Option<Action> {
-    let old = slice.value();
-    let same =
-        |path: &str| old.pointer(path).unwrap_or(&Value::Null) == new.pointer(path).unwrap_or(&Value::Null);
-    let unchanged =
-        ["/endpoints", "/ports", "/metadata/labels", "/metadata/annotations"].into_iter().all(same);
-    let patch = json!({"endpoints": new["endpoints"], "ports": new["ports"],
-        "metadata": {"labels": new["metadata"]["labels"], "annotations": new["metadata"]["annotations"]}});
-    (!unchanged).then(|| Action::Patch { key: slice.key.clone(), patch })
 }
 
 /// One slice for each family of addresses that are served on the same ports, by name.
@@ -106,11 +95,15 @@ fn slice(
     let mut labels = (*endpoints.header.labels).clone();
     labels.insert(SERVICE_LABEL.into(), endpoints.name().into());
     labels.insert(MANAGED_BY.into(), MANAGER.into());
-    let mut slice = json!({
+    let annotations = value["metadata"]["annotations"].as_object().into_iter().flatten();
+    let copied = annotations.filter(|(key, _)| !NOT_COPIED.contains(&key.as_str()));
+    let copied: Map<_, _> = copied.map(|(key, value)| (key.clone(), value.clone())).collect();
+    json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
         "metadata": {
             "name": name, "generateName": format!("{}-", endpoints.name()), "namespace": endpoints.namespace(),
-            "labels": labels, "ownerReferences": [controller_reference("v1", "Endpoints", endpoints)],
+            "labels": labels, "annotations": copied,
+            "ownerReferences": [controller_reference("v1", "Endpoints", endpoints)],
         },
         "endpoints": list,
         // A port without a name is called so: an absent name would stand for any.
@@ -119,12 +112,5 @@ fn slice(
             port["name"] = text(&port["name"]).into();
             port
         }).collect::<Vec<_>>(),
-    });
-    let annotations = value["metadata"]["annotations"].as_object().into_iter().flatten();
-    let copied = annotations.filter(|(key, _)| !NOT_COPIED.contains(&key.as_str()));
-    let copied: serde_json::Map<_, _> = copied.map(|(key, value)| (key.clone(), value.clone())).collect();
-    if !copied.is_empty() {
-        slice["metadata"]["annotations"] = copied.into();
-    }
-    slice
+    })
 }
