@@ -4,6 +4,7 @@ use super::FrontDoor;
 use super::request::{Body, FieldValidation, MediaType, Target, WriteOptions};
 use peapod_api::error::Reason;
 use peapod_api::{Error, FieldError, Kind};
+use peapod_core::patch::typed;
 use peapod_core::schema::decode::{self, Decoded};
 use peapod_core::schema::normalize::normalize;
 use peapod_core::schema::yaml::yaml;
@@ -67,6 +68,7 @@ pub(super) fn object(
 }
 
 /// As [`object`] for an applied configuration, which is left as its manager wrote it: what is filled in would be owned.
+/// Errors besides: 500 if it does not fit its type, whatever `validation` says.
 pub(super) fn applied(
     target: &Target,
     mut decoded: Decoded,
@@ -80,6 +82,7 @@ pub(super) fn applied(
         return Err(Error::bad_request(why));
     }
     identify(&mut decoded.value, &api_version, &kind.kind)?;
+    typed::check(kind.ty()?, &decoded.value)?;
     let (mut config, warnings) = kind.decode(decoded, validation)?;
     place(kind, &target.namespace, &target.name, &mut config)?;
     Ok((config, warnings))

@@ -6,7 +6,7 @@ use super::write::{self, Made};
 use super::{FrontDoor, existing};
 use peapod_api::{Error, FieldError, Object, Subresource};
 use peapod_core::auth::User;
-use peapod_core::patch;
+use peapod_core::patch::{self, typed};
 use peapod_core::schema::decode::Decoded;
 use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::scale::{nested, replicas_path, scale_of};
@@ -69,6 +69,7 @@ impl FrontDoor {
         options: WriteOptions,
     ) -> Result<Written, Error> {
         let decoded = decode::applied_body(&body, &options)?;
+        typed::check(decode::type_of(API_VERSION, "Scale")?, &decoded.value)?;
         let (scale, warnings) = decode::other(API_VERSION, "Scale", decoded, options.field_validation)?;
         let replicas = replicas_of(&target, &scale)?;
         let kind = &target.kind;

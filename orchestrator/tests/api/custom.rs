@@ -179,6 +179,10 @@ async fn patches_and_subresources_work_by_the_schema() {
     config["spec"]["color"] = "green".into();
     let (code, conflict) = patch(&mut admin, &target, "application/apply-patch+yaml", &config).await;
     assert_eq!((code, &conflict["details"]["causes"][0]["field"]), (409, &json!(".spec.color")));
+    config["spec"]["colour"] = "red".into();
+    let (code, refused) = patch(&mut admin, &target, "application/apply-patch+yaml", &config).await;
+    let said = "failed to create typed patch object (/a; example.com/v1, Kind=Widget): .spec.colour: field not declared in schema";
+    assert_eq!((code, refused["message"].as_str()), (500, Some(said)));
 
     let strategic = "application/strategic-merge-patch+json";
     let (code, refused) = patch(&mut admin, &path, strategic, &json!({"spec": {"count": 2}})).await;

@@ -223,3 +223,28 @@ async fn wrong_requests_are_refused_as_kubernetes_refuses_them() {
     assert!(warned.header("warning").contains("duplicate field"), "{}", warned.header("warning"));
     assert_eq!(admin.get(&real).await.json()["data"]["a"], "b", "nothing of it was done");
 }
+
+#[tokio::test]
+async fn what_is_applied_has_to_fit_its_type_whatever_is_said_of_unknown_fields() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let apply = [("content-type", APPLY)];
+    let mut odd = map("odd");
+    odd["metadata"]["namespace"] = "default".into();
+    odd["dta"] = json!({});
+    let said = "failed to create typed patch object (default/odd; /v1, Kind=ConfigMap): .dta: field not declared in schema";
+    for validation in ["", "&fieldValidation=Ignore", "&fieldValidation=Strict"] {
+        let target = format!("{MAPS}/odd?fieldManager=me{validation}");
+        let refused = admin.ask(Method::PATCH, &target, &apply, odd.to_string()).await;
+        let wanted = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": said,
+            "code": 500});
+        assert_eq!((refused.status(), refused.json()), (500, wanted));
+    }
+    assert_eq!(admin.get(&format!("{MAPS}/odd")).await.status(), 404);
+    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "spec": {"replicas": "2"}});
+    let target = "/apis/apps/v1/namespaces/default/deployments/web/scale?fieldManager=me";
+    let refused = admin.ask(Method::PATCH, target, &apply, scale.to_string()).await;
+    let said = ".spec.replicas: expected numeric (int or float), got string";
+    assert_eq!(refused.status(), 500);
+    assert!(refused.text().contains(said), "{}", refused.text());
+}

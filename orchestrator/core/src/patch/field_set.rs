@@ -156,7 +156,8 @@ fn canonical(element: &str) -> Option<String> {
     }
 }
 
-fn printed(element: &str) -> String {
+/// The element as Kubernetes prints it in a path.
+pub(super) fn printed(element: &str) -> String {
     match element.split_once(':') {
         Some(("f", name)) => format!(".{name}"),
         Some(("k", keys)) => {

@@ -18,6 +18,7 @@ pub mod managed_fields;
 pub mod merge;
 pub mod strategic;
 mod structure;
+pub mod typed;
 
 pub use managed_fields::Operation;
 

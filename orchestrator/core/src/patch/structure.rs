@@ -23,7 +23,7 @@ pub(crate) enum Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    fn of_field(field: &'a Field) -> Shape<'a> {
+    pub(super) fn of_field(field: &'a Field) -> Shape<'a> {
         match (&field.kind, &field.list) {
             (FieldType::Object(_) | FieldType::Map(_), _) if field.atomic => Shape::Leaf,
             (FieldType::Object(reference), _) => Shape::Object(reference.get()),
@@ -71,7 +71,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    fn is_list(self) -> bool {
+    pub(super) fn is_list(self) -> bool {
         matches!(self, Shape::Set | Shape::Keyed(..))
     }
 
@@ -80,7 +80,7 @@ impl<'a> Shape<'a> {
     }
 
     /// The element that names `item` in this list; None for an item without keys.
-    fn element(self, item: &Value) -> Option<String> {
+    pub(super) fn element(self, item: &Value) -> Option<String> {
         match self {
             Shape::Set => Some(value_element(item)),
             Shape::Keyed(keys, ty) => {
