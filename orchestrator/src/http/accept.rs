@@ -18,6 +18,8 @@ pub(crate) enum Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Json,
+    /// Made as JSON, and made YAML of when it is sent.
+    Yaml,
     Protobuf,
 }
 
@@ -55,6 +57,7 @@ impl<'a> MediaRange<'a> {
     fn encoding(&self) -> Option<Encoding> {
         match self.media_type {
             "application/json" | "application/*" | "*/*" => Some(Encoding::Json),
+            "application/yaml" => Some(Encoding::Yaml),
             "application/vnd.kubernetes.protobuf" => Some(Encoding::Protobuf),
             _ => None,
         }
@@ -93,13 +96,12 @@ pub(crate) fn negotiate(header: &str) -> Result<Accept, Error> {
     let served = |range: &MediaRange<'_>| {
         let (shape, encoding) = (range.shape()?, range.encoding()?);
         // Cells of a Table hold anything, which protobuf cannot say.
-        let possible = encoding == Encoding::Json || !matches!(shape, Shape::Table(_));
+        let possible = encoding != Encoding::Protobuf || !matches!(shape, Shape::Table(_));
         possible.then_some(Accept { shape, encoding })
     };
-    ranges(header)
-        .iter()
-        .find_map(served)
-        .ok_or_else(|| not_acceptable("application/json, application/vnd.kubernetes.protobuf"))
+    ranges(header).iter().find_map(served).ok_or_else(|| {
+        not_acceptable("application/json, application/yaml, application/vnd.kubernetes.protobuf")
+    })
 }
 
 /// 406 that names what there is.
@@ -129,6 +131,11 @@ mod tests {
                 Accept { shape: Shape::Object, encoding: Encoding::Protobuf },
             ),
             ("application/vnd.kubernetes.protobuf;q=0.5, application/json", json(Shape::Object)),
+            ("application/yaml;q=0.5, application/json", json(Shape::Object)),
+            (
+                "application/yaml;as=Table;v=v1;g=meta.k8s.io, application/json",
+                Accept { shape: Shape::Table("v1"), encoding: Encoding::Yaml },
+            ),
             (
                 "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json",
                 json(Shape::Object),

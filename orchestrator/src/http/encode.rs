@@ -54,8 +54,10 @@ impl Form {
     pub(crate) fn object(&self, object: &Arc<Object>) -> Encoded {
         let object = &self.kind.shown(object);
         match (self.accept.shape, self.accept.encoding) {
-            (Shape::Object, Encoding::Json) => (JSON, object.json().clone()),
-            (Shape::Metadata(version), Encoding::Json) => (JSON, table::partial(object, version).into()),
+            (Shape::Object, Encoding::Json | Encoding::Yaml) => (JSON, object.json().clone()),
+            (Shape::Metadata(version), Encoding::Json | Encoding::Yaml) => {
+                (JSON, table::partial(object, version).into())
+            }
             _ => self.value(&object.value()),
         }
     }
@@ -84,7 +86,7 @@ impl Form {
 
     /// A list of stored objects.
     pub(crate) fn list(&self, objects: &[Arc<Object>], metadata: &ListMetadata) -> Encoded {
-        if self.accept.encoding == Encoding::Json {
+        if self.accept.encoding != Encoding::Protobuf {
             let mut out = self.list_head(metadata);
             self.write_items(&mut out, objects);
             out.extend_from_slice(TAIL);

@@ -1,6 +1,7 @@
-//! The last touch to an answer: indented for people, compressed for those who asked and where it pays.
+//! The last touch to an answer: made YAML of or indented for people, compressed for those who asked and where it pays.
 
 use super::Request;
+use super::accept::{Encoding, negotiate};
 use super::answer::{self, Answer, Broken, Document, JSON};
 use super::list::in_turn;
 use super::query::Query;
@@ -11,7 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, header};
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use peapod_core::schema::protobuf;
+use peapod_core::schema::{protobuf, yaml};
 use serde_json::Value;
 use std::io::Write;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ const READ_BY_PEOPLE: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
 /// What a request says of the form of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wishes {
+    yaml: bool,
     pretty: bool,
     gzip: bool,
 }
@@ -32,8 +34,16 @@ pub(super) struct Wishes {
 impl Wishes {
     pub(super) fn of(request: &Request) -> Wishes {
         let gzip = request.method == Method::GET && accepts_gzip(request.header(header::ACCEPT_ENCODING));
-        Wishes { pretty: is_for_people(&request.query, &request.headers), gzip }
+        let yaml = is_negotiated(&request.path)
+            && negotiate(request.header(header::ACCEPT))
+                .is_ok_and(|wanted| wanted.encoding == Encoding::Yaml);
+        Wishes { yaml, pretty: is_for_people(&request.query, &request.headers), gzip }
     }
+}
+
+/// Whether clients choose the encoding of what the path answers: objects and discovery.
+fn is_negotiated(path: &str) -> bool {
+    matches!(path.split('/').nth(1), Some("api" | "apis"))
 }
 
 /// `pretty`, or a user agent behind which somebody sits.
@@ -63,26 +73,46 @@ pub(super) async fn finish(answer: Answer, wishes: Wishes, encoders: &Arc<Semaph
         (None, Some(Document)) => u64::MAX,
         (None, None) => return answer,
     };
-    let pretty = wishes.pretty && is_json;
+    let rewrite: Option<Rewrite> = match content_type {
+        Some(JSON) if wishes.yaml => Some((YAML, to_yaml)),
+        _ if wishes.pretty && is_json => Some((JSON, indent)),
+        _ => None,
+    };
     let gzip = wishes.gzip
         && size >= COMPRESS_FROM_BYTES
         && !answer.headers().contains_key(header::CONTENT_ENCODING);
-    if !is_ours || !(pretty || gzip) {
+    if !is_ours || rewrite.is_none() && !gzip {
         return answer;
     }
-    let answer = if pretty { indented(answer, size, encoders).await } else { answer };
+    let answer = match rewrite {
+        Some(rewrite) => rewritten(answer, size, encoders, rewrite).await,
+        None => answer,
+    };
     if gzip { compressed(answer, encoders.clone()) } else { answer }
 }
 
+const YAML: &str = "application/yaml";
+
+/// Another writing of a JSON document, and its content type where that changes.
+type Rewrite = (&'static str, fn(&Bytes) -> Bytes);
+
 /// The same document for people, who do not read long ones: it is taken together for that.
-async fn indented(answer: Answer, size: u64, encoders: &Semaphore) -> Answer {
+async fn rewritten(
+    answer: Answer,
+    size: u64,
+    encoders: &Semaphore,
+    (content_type, rewrite): Rewrite,
+) -> Answer {
     let (mut head, body) = answer.into_parts();
     let Ok(body) = body.collect().await else { return answer::error(&lost()) };
     let body = body.to_bytes();
-    let work = move || indent(&body);
+    let work = move || rewrite(&body);
     let body = if size < COMPRESS_FROM_BYTES { Ok(work()) } else { in_turn(encoders, work).await };
     let Ok(body) = body else { return answer::error(&lost()) };
     head.headers.remove(header::CONTENT_LENGTH);
+    if content_type != JSON {
+        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     Answer::from_parts(head, body.into())
 }
 
@@ -132,6 +162,11 @@ fn indent(body: &Bytes) -> Bytes {
     )
 }
 
+fn to_yaml(body: &Bytes) -> Bytes {
+    let read: Option<Value> = serde_json::from_slice(body).ok();
+    read.and_then(|value| yaml::written(&value).ok()).map_or_else(|| body.clone(), Bytes::from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::answer;
@@ -140,8 +175,9 @@ mod tests {
     use std::io::Read;
 
     async fn finished(answer: Answer, pretty: bool, gzip: bool) -> (HeaderMap, Bytes) {
-        let (head, body) =
-            finish(answer, Wishes { pretty, gzip }, &Arc::new(Semaphore::new(1))).await.into_parts();
+        let (head, body) = finish(answer, Wishes { yaml: false, pretty, gzip }, &Arc::new(Semaphore::new(1)))
+            .await
+            .into_parts();
         (head.headers, body.collect().await.unwrap().to_bytes())
     }
 
@@ -164,6 +200,19 @@ mod tests {
         }
         assert!(accepts_gzip("br;q=1.0, gzip;q=0.8") && accepts_gzip("GZIP"));
         assert!(!accepts_gzip("") && !accepts_gzip("gzip;q=0, br") && !accepts_gzip("identity"));
+    }
+
+    #[tokio::test]
+    async fn yaml_is_made_of_objects_alone() {
+        let wishes = Wishes { yaml: true, pretty: true, gzip: false };
+        let finished = async |answer: Answer| {
+            let (head, body) = finish(answer, wishes, &Arc::new(Semaphore::new(1))).await.into_parts();
+            (head.headers["content-type"].clone(), body.collect().await.unwrap().to_bytes())
+        };
+        let (content_type, body) = finished(answer::json(&json!({"a": ["1"]}))).await;
+        assert_eq!((content_type.to_str().unwrap(), &body[..]), ("application/yaml", &b"a:\n- \"1\"\n"[..]));
+        assert_eq!(finished(answer::text("{}")).await.0, "text/plain; charset=utf-8");
+        assert!(is_negotiated("/api/v1/pods") && is_negotiated("/apis") && !is_negotiated("/version"));
     }
 
     #[tokio::test]

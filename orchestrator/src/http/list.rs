@@ -39,7 +39,7 @@ pub(super) async fn list(
         return Ok(listing.at_once());
     }
     match listing.form.accept.encoding {
-        Encoding::Json => Ok(listing.in_pieces(api.encoders.clone())),
+        Encoding::Json | Encoding::Yaml => Ok(listing.in_pieces(api.encoders.clone())),
         // The length of the whole is the first thing that it says.
         Encoding::Protobuf => in_turn(&api.encoders, move || listing.at_once())
             .await

@@ -1,6 +1,6 @@
 //! Reads: get and watch, and what they share with lists. All are answered from a snapshot.
 
-use super::accept::negotiate;
+use super::accept::{Encoding, negotiate, not_acceptable};
 use super::answer::{Answer, whole};
 use super::encode::Form;
 use super::query::{Query, Version, WatchQuery, too_large};
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long a read waits for a revision that is not there yet.
 const WAIT_FOR_REVISION: Duration = Duration::from_secs(3);
+/// What watches are encoded in.
+const STREAMS: &str = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 /// Watches that are open at a time.
 const WATCHES_LIMIT: i64 = 20_000;
 
@@ -59,6 +61,9 @@ pub(super) async fn watch(
     form: Form,
     query: &Query,
 ) -> Result<Answer, Error> {
+    if form.accept.encoding == Encoding::Yaml {
+        return Err(not_acceptable(STREAMS));
+    }
     let query = WatchQuery::read(&target.kind, query)?;
     if api.metrics.watches() >= WATCHES_LIMIT {
         let message = format!("more than {WATCHES_LIMIT} watches are open, please try again later");

@@ -301,8 +301,9 @@ impl Watch {
 
     fn content_type(&self) -> &'static str {
         match self.form.accept.encoding {
-            Encoding::Json => JSON,
             Encoding::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+            // There is no stream of YAML: whoever asks for one is refused before.
+            Encoding::Json | Encoding::Yaml => JSON,
         }
     }
 }

@@ -108,3 +108,40 @@ async fn what_every_cluster_has_is_there() {
     let service = admin.get("/api/v1/namespaces/default/services/kubernetes").await.json();
     assert_eq!(service["spec"]["clusterIP"], "10.96.0.1");
 }
+
+#[tokio::test]
+async fn yaml_is_answered_where_it_was_asked_for() {
+    use peapod_core::schema::yaml::yaml;
+    let world = world_with_maps(&["a"]).await;
+    let mut admin = world.admin().await;
+    for target in [
+        &format!("{MAPS}/a"),
+        MAPS,
+        "/api",
+        "/apis",
+        "/api/v1",
+        "/apis/apps",
+        "/apis/apps/v1",
+        &format!("{MAPS}/missing"),
+    ] {
+        let (json, read) = (admin.get(target).await, admin.get_as(target, "application/yaml").await);
+        assert_eq!(
+            (read.status(), read.header("content-type")),
+            (json.status(), "application/yaml"),
+            "{target}"
+        );
+        assert!(!read.text().starts_with('{'), "{}", read.text());
+        assert_eq!(yaml(read.text().as_bytes()).unwrap().value, json.json(), "{target}");
+    }
+    let table = admin.get_as(MAPS, "application/yaml;as=Table;v=v1;g=meta.k8s.io").await;
+    assert!(table.text().contains("\nkind: Table\n"), "{}", table.text());
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: of-yaml\ndata: {a: 'yes'}\n";
+    let headers = [("content-type", "application/yaml"), ("accept", "application/yaml")];
+    let made = admin.ask(Method::POST, MAPS, &headers, map).await;
+    assert_eq!((made.status(), made.header("content-type")), (201, "application/yaml"));
+    assert_eq!(yaml(made.text().as_bytes()).unwrap().value["data"]["a"], "yes");
+    let watch = admin.get_as(&format!("{MAPS}?watch=1"), "application/yaml").await;
+    assert_eq!(watch.status(), 406, "{}", watch.text());
+    let plain = admin.get_as("/version", "application/yaml").await;
+    assert_eq!(plain.header("content-type"), "application/json");
+}

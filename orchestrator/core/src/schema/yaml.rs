@@ -1,8 +1,9 @@
-//! YAML bodies, read into what JSON would have said.
+//! YAML bodies: read into what JSON would have said, and written of it.
 
 use super::decode::{self, Decoded, Item, Reader};
 use peapod_api::Error;
 use serde::de::DeserializeSeed;
+use serde_json::Value;
 
 /// Deepest nesting.
 const MAX_DEPTH: usize = 100;
@@ -36,4 +37,26 @@ pub fn yaml(bytes: &[u8]) -> Result<Decoded, Error> {
     });
     let value = read.map_err(|error| Error::bad_request(format!("error decoding YAML: {error}")))?;
     Ok(reader.decoded(value))
+}
+
+/// Writes one YAML document, which readers of YAML 1.1 and 1.2 understand alike. Errors: 500, which no value is known to
+/// lead to (held to a law).
+pub fn written(value: &Value) -> Result<String, Error> {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    serde_saphyr::to_string_with_options(value, options)
+        .map_err(|error| Error::internal(format!("no YAML can be made of the answer: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let value = json!({"a": [], "b": {}, "c": null, "texts": ["yes", "1", "1e3", "012", "0x1f", "1:30", "~", "", " a ",
+            "two\nlines\n", "#x", "a: b", "- a", "\u{7}", "é", "x".repeat(200)], "n": [1, -2, 1.5, true], "d": [[{"e": [1]}]]});
+        assert_eq!(yaml(written(&value).unwrap().as_bytes()).unwrap().value, value);
+        assert_eq!(written(&json!({"kind": "Status", "code": 404})).unwrap(), "code: 404\nkind: Status\n");
+    }
 }

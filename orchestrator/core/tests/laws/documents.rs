@@ -4,7 +4,7 @@ use crate::draw::{corpus, damaged, hold};
 use jiff::Timestamp;
 use peapod_core::schema::decode::{self, Decoded, FieldValidation};
 use peapod_core::schema::protobuf;
-use peapod_core::schema::yaml::yaml;
+use peapod_core::schema::yaml::{written, yaml};
 use peapod_core::served::Served;
 use peapod_core::strategy::{self, Stamp};
 use proptest::prelude::*;
@@ -56,6 +56,8 @@ fn yaml_law(bytes: Vec<u8>) -> Result<(), TestCaseError> {
             return Ok(());
         }
     };
+    let rewritten = written(&decoded.value).and_then(|text| yaml(text.as_bytes()));
+    prop_assert_eq!(rewritten.map(|again| again.value.to_string()).ok(), Some(decoded.value.to_string()));
     let again = decode::json(decoded.value.to_string().as_bytes());
     prop_assert_eq!(again.map(|again| again.value.to_string()).ok(), Some(decoded.value.to_string()));
     prepared(&decoded.value, FieldValidation::Strict)?;

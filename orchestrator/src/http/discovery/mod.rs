@@ -81,7 +81,9 @@ impl Discovery {
         for range in ranges(accept) {
             let is_json = matches!(range.media_type, "application/json" | "application/*" | "*/*");
             match range.parameter("as") {
-                "" if is_json => return Some(Ok(answer::json(legacy))),
+                "" if is_json || range.media_type == "application/yaml" => {
+                    return Some(Ok(answer::json(legacy)));
+                }
                 "APIGroupDiscoveryList" if is_json && range.parameter("g") == "apidiscovery.k8s.io" => {
                     let version = aggregated::VERSIONS.into_iter().find(|v| *v == range.parameter("v"));
                     let key = version.zip(["/api", "/apis"].into_iter().find(|p| *p == path));
