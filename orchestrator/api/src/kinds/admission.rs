@@ -5,6 +5,29 @@ use super::*;
 const ADMISSION: &str = "admissionregistration.k8s.io";
 const FLOW: &str = "flowcontrol.apiserver.k8s.io";
 
+/// What admission is configured by.
+fn admission(kind: &'static str, plural: &'static str, columns: Vec<Column>) -> Kind {
+    let categories = texts!("api-extensions");
+    Kind { scope: Scope::Cluster, categories, columns, ..row(ADMISSION, kind, plural) }
+}
+
+/// A policy; `count` heads the column of how much it does, which `cell` counts.
+fn policy(count: &'static str, cell: &'static str, kind: &'static str, plural: &'static str) -> Kind {
+    let counted = typed(count, "integer", Cell::Computed(cell));
+    let columns = vec![NAME, counted, col("ParamKind", Cell::Computed("policy.param-kind")), AGE];
+    admission(kind, plural, columns)
+}
+
+fn binding(kind: &'static str, plural: &'static str) -> Kind {
+    let of = col("PolicyName", path("spec.policyName"));
+    admission(kind, plural, vec![NAME, of, col("ParamRef", Cell::Computed("policy.param-ref")), AGE])
+}
+
+fn webhooks(kind: &'static str, plural: &'static str) -> Kind {
+    let counted = typed("Webhooks", "integer", Cell::Computed("policy.webhooks"));
+    admission(kind, plural, vec![NAME, counted, AGE])
+}
+
 pub(super) fn rows() -> Vec<Kind> {
     vec![
         Kind {
@@ -13,100 +36,22 @@ pub(super) fn rows() -> Vec<Kind> {
             categories: texts!("api-extensions"),
             subresources: vec![Subresource::Status],
             columns: vec![NAME, typed("Created At", "date", path("metadata.creationTimestamp"))],
-            ..row(
-                "apiextensions.k8s.io",
-                "CustomResourceDefinition",
-                "customresourcedefinitions",
-                "customresourcedefinition",
-            )
+            ..row("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions")
         },
+        policy("Mutations", "policy.mutations", "MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
+        binding("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
+        webhooks("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
         Kind {
-            scope: Scope::Cluster,
-            categories: texts!("api-extensions"),
-            columns: vec![
-                NAME,
-                typed("Mutations", "integer", Cell::Computed("policy.mutations")),
-                col("ParamKind", Cell::Computed("policy.param-kind")),
-                AGE,
-            ],
-            ..row(
-                ADMISSION,
-                "MutatingAdmissionPolicy",
-                "mutatingadmissionpolicies",
-                "mutatingadmissionpolicy",
-            )
-        },
-        Kind {
-            scope: Scope::Cluster,
-            categories: texts!("api-extensions"),
-            columns: vec![
-                NAME,
-                col("PolicyName", path("spec.policyName")),
-                col("ParamRef", Cell::Computed("policy.param-ref")),
-                AGE,
-            ],
-            ..row(
-                ADMISSION,
-                "MutatingAdmissionPolicyBinding",
-                "mutatingadmissionpolicybindings",
-                "mutatingadmissionpolicybinding",
-            )
-        },
-        Kind {
-            scope: Scope::Cluster,
-            categories: texts!("api-extensions"),
-            columns: vec![NAME, typed("Webhooks", "integer", Cell::Computed("policy.webhooks")), AGE],
-            ..row(
-                ADMISSION,
-                "MutatingWebhookConfiguration",
-                "mutatingwebhookconfigurations",
-                "mutatingwebhookconfiguration",
-            )
-        },
-        Kind {
-            scope: Scope::Cluster,
-            categories: texts!("api-extensions"),
             subresources: vec![Subresource::Status],
-            columns: vec![
-                NAME,
-                typed("Validations", "integer", Cell::Computed("policy.validations")),
-                col("ParamKind", Cell::Computed("policy.param-kind")),
-                AGE,
-            ],
-            ..row(
-                ADMISSION,
+            ..policy(
+                "Validations",
+                "policy.validations",
                 "ValidatingAdmissionPolicy",
                 "validatingadmissionpolicies",
-                "validatingadmissionpolicy",
             )
         },
-        Kind {
-            scope: Scope::Cluster,
-            categories: texts!("api-extensions"),
-            columns: vec![
-                NAME,
-                col("PolicyName", path("spec.policyName")),
-                col("ParamRef", Cell::Computed("policy.param-ref")),
-                AGE,
-            ],
-            ..row(
-                ADMISSION,
-                "ValidatingAdmissionPolicyBinding",
-                "validatingadmissionpolicybindings",
-                "validatingadmissionpolicybinding",
-            )
-        },
-        Kind {
-            scope: Scope::Cluster,
-            categories: texts!("api-extensions"),
-            columns: vec![NAME, typed("Webhooks", "integer", Cell::Computed("policy.webhooks")), AGE],
-            ..row(
-                ADMISSION,
-                "ValidatingWebhookConfiguration",
-                "validatingwebhookconfigurations",
-                "validatingwebhookconfiguration",
-            )
-        },
+        binding("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
+        webhooks("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
         Kind {
             scope: Scope::Cluster,
             subresources: vec![Subresource::Status],
@@ -119,7 +64,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("MissingPL", Cell::Computed("flow.missing")),
             ],
             acted_on: false,
-            ..row(FLOW, "FlowSchema", "flowschemas", "flowschema")
+            ..row(FLOW, "FlowSchema", "flowschemas")
         },
         Kind {
             scope: Scope::Cluster,
@@ -134,12 +79,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
             ],
             acted_on: false,
-            ..row(
-                FLOW,
-                "PriorityLevelConfiguration",
-                "prioritylevelconfigurations",
-                "prioritylevelconfiguration",
-            )
+            ..row(FLOW, "PriorityLevelConfiguration", "prioritylevelconfigurations")
         },
         Kind {
             scope: Scope::Cluster,
@@ -151,7 +91,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Available", Cell::Computed("apiservice.available")),
                 AGE,
             ],
-            ..row("apiregistration.k8s.io", "APIService", "apiservices", "apiservice")
+            ..row("apiregistration.k8s.io", "APIService", "apiservices")
         },
     ]
 }

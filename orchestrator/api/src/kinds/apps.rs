@@ -2,6 +2,20 @@
 
 use super::*;
 
+/// How a number of pods of one template is printed; `selector` makes the last cell.
+pub(super) fn replica_columns(selector: &'static str) -> Vec<Column> {
+    vec![
+        NAME,
+        number("Desired", "spec.replicas"),
+        number("Current", "status.replicas"),
+        number("Ready", "status.readyReplicas"),
+        AGE,
+        wide("Containers", Cell::Computed("template.containers")),
+        wide("Images", Cell::Computed("template.images")),
+        wide("Selector", Cell::Computed(selector)),
+    ]
+}
+
 pub(super) fn rows() -> Vec<Kind> {
     vec![
         Kind {
@@ -9,17 +23,8 @@ pub(super) fn rows() -> Vec<Kind> {
             categories: texts!("all"),
             subresources: vec![Subresource::Status, Subresource::Scale],
             fields: texts!("status.replicas"),
-            columns: vec![
-                NAME,
-                number("Desired", "spec.replicas"),
-                number("Current", "status.replicas"),
-                number("Ready", "status.readyReplicas"),
-                AGE,
-                wide("Containers", Cell::Computed("template.containers")),
-                wide("Images", Cell::Computed("template.images")),
-                wide("Selector", Cell::Computed("spec.selector")),
-            ],
-            ..row("apps", "ReplicaSet", "replicasets", "replicaset")
+            columns: replica_columns("spec.selector"),
+            ..row("apps", "ReplicaSet", "replicasets")
         },
         Kind {
             short_names: texts!("deploy"),
@@ -35,7 +40,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("Images", Cell::Computed("template.images")),
                 wide("Selector", Cell::Computed("spec.selector")),
             ],
-            ..row("apps", "Deployment", "deployments", "deployment")
+            ..row("apps", "Deployment", "deployments")
         },
         Kind {
             short_names: texts!("sts"),
@@ -49,7 +54,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("Images", Cell::Computed("template.images")),
             ],
             acted_on: false,
-            ..row("apps", "StatefulSet", "statefulsets", "statefulset")
+            ..row("apps", "StatefulSet", "statefulsets")
         },
         Kind {
             short_names: texts!("ds"),
@@ -69,7 +74,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("Selector", Cell::Computed("spec.selector")),
             ],
             acted_on: false,
-            ..row("apps", "DaemonSet", "daemonsets", "daemonset")
+            ..row("apps", "DaemonSet", "daemonsets")
         },
         Kind {
             columns: vec![
@@ -78,7 +83,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 number("Revision", "revision"),
                 AGE,
             ],
-            ..row("apps", "ControllerRevision", "controllerrevisions", "controllerrevision")
+            ..row("apps", "ControllerRevision", "controllerrevisions")
         },
     ]
 }

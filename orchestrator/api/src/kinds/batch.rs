@@ -23,7 +23,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("Selector", Cell::Computed("cronjob.selector")),
             ],
             acted_on: false,
-            ..row("batch", "CronJob", "cronjobs", "cronjob")
+            ..row("batch", "CronJob", "cronjobs")
         },
         Kind {
             categories: texts!("all"),
@@ -40,7 +40,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("Selector", Cell::Computed("spec.selector")),
             ],
             acted_on: false,
-            ..row("batch", "Job", "jobs", "job")
+            ..row("batch", "Job", "jobs")
         },
     ]
 }
@@ -61,6 +61,6 @@ fn autoscaler(version: &'static str) -> Kind {
         ],
         acted_on: false,
         version: t(version),
-        ..row("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler")
+        ..row("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
     }
 }

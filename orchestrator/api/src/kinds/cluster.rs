@@ -6,7 +6,7 @@ pub(super) fn rows() -> Vec<Kind> {
     vec![
         Kind {
             columns: vec![NAME, col("Holder", path("spec.holderIdentity")), AGE],
-            ..row("coordination.k8s.io", "Lease", "leases", "lease")
+            ..row("coordination.k8s.io", "Lease", "leases")
         },
         Kind {
             scope: Scope::Cluster,
@@ -21,12 +21,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("RequestedDuration", Cell::Computed("csr.duration")),
                 col("Condition", Cell::Computed("csr.condition")),
             ],
-            ..row(
-                "certificates.k8s.io",
-                "CertificateSigningRequest",
-                "certificatesigningrequests",
-                "certificatesigningrequest",
-            )
+            ..row("certificates.k8s.io", "CertificateSigningRequest", "certificatesigningrequests")
         },
         Kind {
             short_names: texts!("pdb"),
@@ -38,7 +33,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 number("Allowed Disruptions", "status.disruptionsAllowed"),
                 AGE,
             ],
-            ..row("policy", "PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget")
+            ..row("policy", "PodDisruptionBudget", "poddisruptionbudgets")
         },
         Kind {
             scope: Scope::Cluster,
@@ -50,13 +45,13 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
                 col("PreemptionPolicy", path("preemptionPolicy")),
             ],
-            ..row("scheduling.k8s.io", "PriorityClass", "priorityclasses", "priorityclass")
+            ..row("scheduling.k8s.io", "PriorityClass", "priorityclasses")
         },
         Kind {
             scope: Scope::Cluster,
             columns: vec![NAME, col("Handler", path("handler")), AGE],
             acted_on: false,
-            ..row("node.k8s.io", "RuntimeClass", "runtimeclasses", "runtimeclass")
+            ..row("node.k8s.io", "RuntimeClass", "runtimeclasses")
         },
     ]
 }

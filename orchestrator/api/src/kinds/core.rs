@@ -1,5 +1,6 @@
 //! The core group.
 
+use super::apps::replica_columns;
 use super::events::event_columns;
 use super::*;
 
@@ -11,7 +12,7 @@ pub(super) fn rows() -> Vec<Kind> {
             subresources: vec![Subresource::Status, Subresource::Finalize],
             fields: texts!("status.phase"),
             columns: vec![NAME, col("Status", path("status.phase")), AGE],
-            ..row("", "Namespace", "namespaces", "namespace")
+            ..row("", "Namespace", "namespaces")
         },
         Kind {
             scope: Scope::Cluster,
@@ -30,7 +31,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("Kernel-Version", path("status.nodeInfo.kernelVersion")),
                 wide("Container-Runtime", path("status.nodeInfo.containerRuntimeVersion")),
             ],
-            ..row("", "Node", "nodes", "node")
+            ..row("", "Node", "nodes")
         },
         Kind {
             short_names: texts!("po"),
@@ -62,7 +63,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("Nominated Node", Cell::Computed("pod.nominated-node")),
                 wide("Readiness Gates", Cell::Computed("pod.readiness-gates")),
             ],
-            ..row("", "Pod", "pods", "pod")
+            ..row("", "Pod", "pods")
         },
         Kind {
             short_names: texts!("svc"),
@@ -78,22 +79,22 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
                 wide("Selector", Cell::Computed("service.selector")),
             ],
-            ..row("", "Service", "services", "service")
+            ..row("", "Service", "services")
         },
         Kind {
             short_names: texts!("ep"),
             columns: vec![NAME, col("Endpoints", Cell::Computed("endpoints.addresses")), AGE],
-            ..row("", "Endpoints", "endpoints", "endpoints")
+            ..row("", "Endpoints", "endpoints")
         },
         Kind {
             short_names: texts!("cm"),
             columns: vec![NAME, col("Data", Cell::Computed("configmap.data")), AGE],
-            ..row("", "ConfigMap", "configmaps", "configmap")
+            ..row("", "ConfigMap", "configmaps")
         },
         Kind {
             fields: texts!("type"),
             columns: vec![NAME, col("Type", path("type")), col("Data", Cell::Computed("secret.data")), AGE],
-            ..row("", "Secret", "secrets", "secret")
+            ..row("", "Secret", "secrets")
         },
         Kind {
             short_names: texts!("ev"),
@@ -111,13 +112,13 @@ pub(super) fn rows() -> Vec<Kind> {
                 "source"
             ),
             columns: event_columns(),
-            ..row("", "Event", "events", "event")
+            ..row("", "Event", "events")
         },
         Kind {
             short_names: texts!("sa"),
             subresources: vec![Subresource::Token],
             columns: vec![NAME, col("Secrets", Cell::Computed("serviceaccount.secrets")), AGE],
-            ..row("", "ServiceAccount", "serviceaccounts", "serviceaccount")
+            ..row("", "ServiceAccount", "serviceaccounts")
         },
         Kind {
             scope: Scope::Cluster,
@@ -137,7 +138,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("VolumeMode", Cell::Computed("volume.mode")),
             ],
             acted_on: false,
-            ..row("", "PersistentVolume", "persistentvolumes", "persistentvolume")
+            ..row("", "PersistentVolume", "persistentvolumes")
         },
         Kind {
             short_names: texts!("pvc"),
@@ -154,25 +155,16 @@ pub(super) fn rows() -> Vec<Kind> {
                 wide("VolumeMode", Cell::Computed("volume.mode")),
             ],
             acted_on: false,
-            ..row("", "PersistentVolumeClaim", "persistentvolumeclaims", "persistentvolumeclaim")
+            ..row("", "PersistentVolumeClaim", "persistentvolumeclaims")
         },
         Kind {
             short_names: texts!("rc"),
             categories: texts!("all"),
             subresources: vec![Subresource::Status, Subresource::Scale],
             fields: texts!("status.replicas"),
-            columns: vec![
-                NAME,
-                number("Desired", "spec.replicas"),
-                number("Current", "status.replicas"),
-                number("Ready", "status.readyReplicas"),
-                AGE,
-                wide("Containers", Cell::Computed("template.containers")),
-                wide("Images", Cell::Computed("template.images")),
-                wide("Selector", Cell::Computed("spec.selector-map")),
-            ],
+            columns: replica_columns("spec.selector-map"),
             acted_on: false,
-            ..row("", "ReplicationController", "replicationcontrollers", "replicationcontroller")
+            ..row("", "ReplicationController", "replicationcontrollers")
         },
         Kind {
             columns: vec![
@@ -181,12 +173,12 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Images", Cell::Computed("podtemplate.images")),
                 col("Pod Labels", Cell::Computed("podtemplate.labels")),
             ],
-            ..row("", "PodTemplate", "podtemplates", "podtemplate")
+            ..row("", "PodTemplate", "podtemplates")
         },
         Kind {
             short_names: texts!("limits"),
             columns: vec![NAME, col("Created At", path("metadata.creationTimestamp"))],
-            ..row("", "LimitRange", "limitranges", "limitrange")
+            ..row("", "LimitRange", "limitranges")
         },
         Kind {
             short_names: texts!("quota"),
@@ -197,9 +189,9 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Limit", Cell::Computed("quota.limits")),
                 AGE,
             ],
-            ..row("", "ResourceQuota", "resourcequotas", "resourcequota")
+            ..row("", "ResourceQuota", "resourcequotas")
         },
-        Kind { nature: Nature::Asked, ..row("", "Binding", "bindings", "binding") },
+        Kind { nature: Nature::Asked, ..row("", "Binding", "bindings") },
         Kind {
             scope: Scope::Cluster,
             short_names: texts!("cs"),
@@ -210,7 +202,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Error", Cell::Computed("component.error")),
             ],
             nature: Nature::Told,
-            ..row("", "ComponentStatus", "componentstatuses", "componentstatus")
+            ..row("", "ComponentStatus", "componentstatuses")
         },
     ]
 }

@@ -34,6 +34,6 @@ pub(super) fn rows() -> Vec<Kind> {
             "type"
         ),
         columns: event_columns(),
-        ..row("events.k8s.io", "Event", "events", "event")
+        ..row("events.k8s.io", "Event", "events")
     }]
 }

@@ -48,17 +48,17 @@ const NAME: Column = col("Name", Cell::Name);
 const AGE: Column = col("Age", Cell::Age);
 
 /// What most rows share: a namespaced kind in `v1` that somebody acts on, printed by name and age.
-fn row(group: &'static str, kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
+fn row(group: &'static str, kind: &'static str, plural: &'static str) -> Kind {
     Kind {
         group: t(group),
         version: t("v1"),
         kind: t(kind),
         plural: t(plural),
-        singular: t(singular),
+        singular: Cow::Owned(kind.to_ascii_lowercase()),
         short_names: Vec::new(),
         categories: Vec::new(),
         scope: Scope::Namespaced,
-        subresources: vec![],
+        subresources: Vec::new(),
         fields: Vec::new(),
         columns: vec![NAME, AGE],
         acted_on: true,

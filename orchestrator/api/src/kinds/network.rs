@@ -12,7 +12,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Endpoints", Cell::Computed("endpointslice.endpoints")),
                 AGE,
             ],
-            ..row("discovery.k8s.io", "EndpointSlice", "endpointslices", "endpointslice")
+            ..row("discovery.k8s.io", "EndpointSlice", "endpointslices")
         },
         Kind {
             short_names: texts!("ing"),
@@ -26,7 +26,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
             ],
             acted_on: false,
-            ..row("networking.k8s.io", "Ingress", "ingresses", "ingress")
+            ..row("networking.k8s.io", "Ingress", "ingresses")
         },
         Kind {
             scope: Scope::Cluster,
@@ -37,27 +37,27 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
             ],
             acted_on: false,
-            ..row("networking.k8s.io", "IngressClass", "ingressclasses", "ingressclass")
+            ..row("networking.k8s.io", "IngressClass", "ingressclasses")
         },
         Kind {
             short_names: texts!("netpol"),
             columns: vec![NAME, col("Pod-Selector", Cell::Computed("networkpolicy.selector")), AGE],
             acted_on: false,
-            ..row("networking.k8s.io", "NetworkPolicy", "networkpolicies", "networkpolicy")
+            ..row("networking.k8s.io", "NetworkPolicy", "networkpolicies")
         },
         Kind {
             scope: Scope::Cluster,
             short_names: texts!("ip"),
             columns: vec![NAME, col("ParentRef", Cell::Computed("ipaddress.parent"))],
             acted_on: false,
-            ..row("networking.k8s.io", "IPAddress", "ipaddresses", "ipaddress")
+            ..row("networking.k8s.io", "IPAddress", "ipaddresses")
         },
         Kind {
             scope: Scope::Cluster,
             subresources: vec![Subresource::Status],
             columns: vec![NAME, col("CIDRs", Cell::Computed("servicecidr.cidrs")), AGE],
             acted_on: false,
-            ..row("networking.k8s.io", "ServiceCIDR", "servicecidrs", "servicecidr")
+            ..row("networking.k8s.io", "ServiceCIDR", "servicecidrs")
         },
     ]
 }

@@ -1,17 +1,17 @@
 //! `rbac.authorization.k8s.io`: who may do what.
 
 use super::{AGE, NAME, col, path, row, wide};
-use crate::kind::{Cell, Column, Kind, Scope};
+use crate::kind::{Cell, Kind, Scope};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
-fn role(kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
+fn role(kind: &'static str, plural: &'static str) -> Kind {
     let columns = vec![NAME, col("Created At", path("metadata.creationTimestamp"))];
-    Kind { columns, ..row(GROUP, kind, plural, singular) }
+    Kind { columns, ..row(GROUP, kind, plural) }
 }
 
-fn binding(kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
-    let columns: Vec<Column> = vec![
+fn binding(kind: &'static str, plural: &'static str) -> Kind {
+    let columns = vec![
         NAME,
         col("Role", Cell::Computed("rolebinding.role")),
         AGE,
@@ -19,17 +19,14 @@ fn binding(kind: &'static str, plural: &'static str, singular: &'static str) -> 
         wide("Groups", Cell::Computed("rolebinding.groups")),
         wide("ServiceAccounts", Cell::Computed("rolebinding.serviceaccounts")),
     ];
-    Kind { columns, ..row(GROUP, kind, plural, singular) }
+    Kind { columns, ..row(GROUP, kind, plural) }
 }
 
 pub(super) fn rows() -> Vec<Kind> {
     vec![
-        role("Role", "roles", "role"),
-        binding("RoleBinding", "rolebindings", "rolebinding"),
-        Kind { scope: Scope::Cluster, ..role("ClusterRole", "clusterroles", "clusterrole") },
-        Kind {
-            scope: Scope::Cluster,
-            ..binding("ClusterRoleBinding", "clusterrolebindings", "clusterrolebinding")
-        },
+        role("Role", "roles"),
+        binding("RoleBinding", "rolebindings"),
+        Kind { scope: Scope::Cluster, ..role("ClusterRole", "clusterroles") },
+        Kind { scope: Scope::Cluster, ..binding("ClusterRoleBinding", "clusterrolebindings") },
     ]
 }

@@ -3,26 +3,21 @@
 use super::row;
 use crate::kind::{Kind, Nature, Scope};
 
-fn question(group: &'static str, kind: &'static str, plural: &'static str, singular: &'static str) -> Kind {
-    Kind { scope: Scope::Cluster, nature: Nature::Asked, ..row(group, kind, plural, singular) }
+fn question(group: &'static str, kind: &'static str, plural: &'static str) -> Kind {
+    Kind { scope: Scope::Cluster, nature: Nature::Asked, ..row(group, kind, plural) }
 }
 
 pub(super) fn rows() -> Vec<Kind> {
     let (who, may) = ("authentication.k8s.io", "authorization.k8s.io");
     vec![
-        question(who, "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview"),
-        question(who, "TokenReview", "tokenreviews", "tokenreview"),
+        question(who, "SelfSubjectReview", "selfsubjectreviews"),
+        question(who, "TokenReview", "tokenreviews"),
         Kind {
             scope: Scope::Namespaced,
-            ..question(
-                may,
-                "LocalSubjectAccessReview",
-                "localsubjectaccessreviews",
-                "localsubjectaccessreview",
-            )
+            ..question(may, "LocalSubjectAccessReview", "localsubjectaccessreviews")
         },
-        question(may, "SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview"),
-        question(may, "SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview"),
-        question(may, "SubjectAccessReview", "subjectaccessreviews", "subjectaccessreview"),
+        question(may, "SelfSubjectAccessReview", "selfsubjectaccessreviews"),
+        question(may, "SelfSubjectRulesReview", "selfsubjectrulesreviews"),
+        question(may, "SubjectAccessReview", "subjectaccessreviews"),
     ]
 }

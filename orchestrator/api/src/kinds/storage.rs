@@ -17,13 +17,13 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
             ],
             acted_on: false,
-            ..row("storage.k8s.io", "CSIDriver", "csidrivers", "csidriver")
+            ..row("storage.k8s.io", "CSIDriver", "csidrivers")
         },
         Kind {
             scope: Scope::Cluster,
             columns: vec![NAME, typed("Drivers", "integer", Cell::Computed("csinode.drivers")), AGE],
             acted_on: false,
-            ..row("storage.k8s.io", "CSINode", "csinodes", "csinode")
+            ..row("storage.k8s.io", "CSINode", "csinodes")
         },
         Kind {
             columns: vec![
@@ -32,7 +32,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Capacity", Cell::Computed("storagecapacity.capacity")),
             ],
             acted_on: false,
-            ..row("storage.k8s.io", "CSIStorageCapacity", "csistoragecapacities", "csistoragecapacity")
+            ..row("storage.k8s.io", "CSIStorageCapacity", "csistoragecapacities")
         },
         Kind {
             scope: Scope::Cluster,
@@ -46,7 +46,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
             ],
             acted_on: false,
-            ..row("storage.k8s.io", "StorageClass", "storageclasses", "storageclass")
+            ..row("storage.k8s.io", "StorageClass", "storageclasses")
         },
         Kind {
             scope: Scope::Cluster,
@@ -60,7 +60,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
             ],
             acted_on: false,
-            ..row("storage.k8s.io", "VolumeAttachment", "volumeattachments", "volumeattachment")
+            ..row("storage.k8s.io", "VolumeAttachment", "volumeattachments")
         },
         Kind {
             scope: Scope::Cluster,
@@ -71,12 +71,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 AGE,
             ],
             acted_on: false,
-            ..row(
-                "storage.k8s.io",
-                "VolumeAttributesClass",
-                "volumeattributesclasses",
-                "volumeattributesclass",
-            )
+            ..row("storage.k8s.io", "VolumeAttributesClass", "volumeattributesclasses")
         },
     ]
 }
