@@ -10,7 +10,7 @@ use crate::validation::{items, text};
 use peapod_api::{Error, FieldError, Key, Object};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// What may be allocated.
@@ -74,10 +74,10 @@ pub(super) fn allocate(
     if !service["spec"].is_object() {
         return Ok(());
     }
-    let key = key_of(service);
-    let mut faults = Vec::new();
-    address(snapshot, &key, &mut service["spec"], ranges, seed, &mut faults)?;
-    ports(snapshot, &key, &mut service["spec"], ranges, seed, &mut faults)?;
+    let mut allocation = Allocation { snapshot, key: &key_of(service), ranges, seed, faults: Vec::new() };
+    allocation.address(&mut service["spec"])?;
+    allocation.ports(&mut service["spec"])?;
+    let faults = allocation.faults;
     refuse(service, faults)
 }
 
@@ -105,125 +105,135 @@ fn is_taken(snapshot: &Snapshot, key: &Key, address: &str) -> bool {
     others(snapshot, key).any(|service| field(service, "spec.clusterIP") == address)
 }
 
-fn address(
-    snapshot: &Snapshot,
-    key: &Key,
-    spec: &mut Value,
-    ranges: &Ranges,
-    seed: u64,
-    faults: &mut Vec<FieldError>,
-) -> Result<(), Error> {
-    if spec["type"] == "ExternalName" {
-        return Ok(());
-    }
-    let asked = match text(&spec["clusterIP"]) {
-        "" => text(&spec["clusterIPs"][0]).to_string(),
-        address => address.to_string(),
-    };
-    let address = match asked.as_str() {
-        "" => free_address(snapshot, key, ranges, seed)?.to_string(),
-        _ => asked,
-    };
-    spec["clusterIP"] = address.as_str().into();
-    if items(&spec["clusterIPs"]).next().is_none() {
-        spec["clusterIPs"] = json!([address]);
-    }
-    if spec["ipFamilies"].is_null() {
-        spec["ipFamilies"] = json!(["IPv4"]);
-        spec["ipFamilyPolicy"] = "SingleStack".into();
-    }
-    if let Ok(parsed) = address.parse::<Ipv4Addr>() {
-        let why = if !ranges.contains(parsed) {
-            format!(
-                "the provided IP ({address}) is not in the valid range. The range of valid IPs is {}/{}",
-                ranges.network, ranges.prefix_bits
-            )
-        } else if is_taken(snapshot, key, &address) {
-            "provided IP is already allocated".to_string()
-        } else {
-            return Ok(());
-        };
-        let detail = format!("failed to allocate IP {address}: {why}");
-        faults.push(FieldError::invalid("spec.clusterIPs", &spec["clusterIPs"], &detail));
-    }
-    Ok(())
-}
+const IP_TAKEN: &str = "provided IP is already allocated";
+const PORT_TAKEN: &str = "provided port is already allocated";
 
-fn free_address(snapshot: &Snapshot, key: &Key, ranges: &Ranges, seed: u64) -> Result<Ipv4Addr, Error> {
-    let taken: BTreeSet<&str> =
-        others(snapshot, key).map(|service| field(service, "spec.clusterIP")).collect();
-    let size = ranges.size();
-    let first = start(seed, "address", size);
-    // The first address of the range is kept for `default/kubernetes`.
-    let candidates = (0..size).map(|step| (first + step) % size).filter(|index| *index != 0);
-    let mut free =
-        candidates.map(|index| ranges.address(index)).filter(|a| !taken.contains(a.to_string().as_str()));
-    free.next().ok_or_else(|| Error::internal("failed to allocate a serviceIP: range is full"))
-}
-
+/// Protocol and number.
 type NodePort = (String, u16);
 
-/// Every node port that another Service has, with the Service's key.
-fn node_ports(snapshot: &Snapshot, key: &Key) -> BTreeMap<NodePort, Key> {
+fn node_port_path(index: usize) -> String {
+    format!("spec.ports[{index}].nodePort")
+}
+
+/// Every node port that another Service has.
+fn node_ports(snapshot: &Snapshot, key: &Key) -> BTreeSet<NodePort> {
     let open = others(snapshot, key).filter(|service| has_node_ports(field(service, "spec.type")));
-    open.flat_map(|service| {
-        let ports = own_node_ports(&service.value()["spec"]);
-        ports.into_iter().map(|port| (port, service.key.clone()))
-    })
-    .collect()
+    open.flat_map(|service| own_node_ports(&service.value()["spec"])).map(|(_, port)| port).collect()
 }
 
-fn own_node_ports(spec: &Value) -> Vec<NodePort> {
-    let of = |port: &Value| {
+/// The node ports that a Service names, with the places of its ports in the list.
+fn own_node_ports(spec: &Value) -> Vec<(usize, NodePort)> {
+    let of = |(index, port): (usize, &Value)| {
         let number = port["nodePort"].as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n != 0)?;
-        Some((text(&port["protocol"]).to_string(), number))
+        Some((index, (text(&port["protocol"]).to_string(), number)))
     };
-    items(&spec["ports"]).filter_map(of).collect()
+    items(&spec["ports"]).enumerate().filter_map(of).collect()
 }
 
-fn ports(
-    snapshot: &Snapshot,
-    key: &Key,
-    spec: &mut Value,
-    ranges: &Ranges,
+/// One Service on its way to what it needs.
+struct Allocation<'a> {
+    snapshot: &'a Snapshot,
+    key: &'a Key,
+    ranges: &'a Ranges,
     seed: u64,
-    faults: &mut Vec<FieldError>,
-) -> Result<(), Error> {
-    let type_ = text(&spec["type"]);
-    if !has_node_ports(type_) || type_ == "LoadBalancer" && spec["allocateLoadBalancerNodePorts"] == false {
-        return Ok(());
-    }
-    let taken = node_ports(snapshot, key);
-    let mut own: BTreeSet<NodePort> = own_node_ports(spec).into_iter().collect();
-    let (low, high) = ranges.node_ports;
-    for (index, port) in spec["ports"].as_array_mut().into_iter().flatten().enumerate() {
-        let protocol = text(&port["protocol"]).to_string();
-        let Some(asked) = port["nodePort"].as_i64().filter(|n| *n != 0) else {
-            let size = u32::from(high - low) + 1;
-            let first = start(seed, &format!("port {index}"), size);
-            let numbers =
-                (0..size).filter_map(|step| u16::try_from(u32::from(low) + (first + step) % size).ok());
-            let mut free = numbers
-                .map(|n| (protocol.clone(), n))
-                .filter(|candidate| !taken.contains_key(candidate) && !own.contains(candidate));
-            let chosen =
-                free.next().ok_or_else(|| Error::internal("failed to allocate a nodePort: range is full"))?;
-            port["nodePort"] = chosen.1.into();
-            own.insert(chosen);
-            continue;
+    /// What is wrong with what the Service names.
+    faults: Vec<FieldError>,
+}
+
+impl Allocation<'_> {
+    fn address(&mut self, spec: &mut Value) -> Result<(), Error> {
+        if spec["type"] == "ExternalName" {
+            return Ok(());
+        }
+        let asked = match text(&spec["clusterIP"]) {
+            "" => text(&spec["clusterIPs"][0]).to_string(),
+            address => address.to_string(),
         };
-        let path = format!("spec.ports[{index}].nodePort");
-        let number = u16::try_from(asked).ok().filter(|n| (low..=high).contains(n));
-        let why = match number {
-            None => {
-                format!("provided port is not in the valid range. The range of valid ports is {low}-{high}")
-            }
-            Some(n) if taken.contains_key(&(protocol, n)) => "provided port is already allocated".into(),
-            Some(_) => continue,
+        let address = match asked.as_str() {
+            "" => self.free_address()?.to_string(),
+            _ => asked,
         };
-        faults.push(FieldError::invalid(&path, &asked.into(), &why));
+        spec["clusterIP"] = address.as_str().into();
+        if items(&spec["clusterIPs"]).next().is_none() {
+            spec["clusterIPs"] = json!([address]);
+        }
+        if spec["ipFamilies"].is_null() {
+            spec["ipFamilies"] = json!(["IPv4"]);
+            spec["ipFamilyPolicy"] = "SingleStack".into();
+        }
+        if let Some(why) = address.parse().ok().and_then(|address| self.address_fault(address)) {
+            let detail = format!("failed to allocate IP {address}: {why}");
+            self.faults.push(FieldError::invalid("spec.clusterIPs", &spec["clusterIPs"], &detail));
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn address_fault(&self, address: Ipv4Addr) -> Option<String> {
+        let Ranges { network, prefix_bits, .. } = self.ranges;
+        if !self.ranges.contains(address) {
+            let valid = format!("The range of valid IPs is {network}/{prefix_bits}");
+            return Some(format!("the provided IP ({address}) is not in the valid range. {valid}"));
+        }
+        is_taken(self.snapshot, self.key, &address.to_string()).then(|| IP_TAKEN.into())
+    }
+
+    fn free_address(&self) -> Result<Ipv4Addr, Error> {
+        let taken: BTreeSet<&str> =
+            others(self.snapshot, self.key).map(|service| field(service, "spec.clusterIP")).collect();
+        let size = self.ranges.size();
+        let first = start(self.seed, "address", size);
+        // The first address of the range is kept for `default/kubernetes`.
+        let candidates = (0..size).map(|step| (first + step) % size).filter(|index| *index != 0);
+        let mut free = candidates
+            .map(|index| self.ranges.address(index))
+            .filter(|address| !taken.contains(address.to_string().as_str()));
+        free.next().ok_or_else(|| Error::internal("failed to allocate a serviceIP: range is full"))
+    }
+
+    fn ports(&mut self, spec: &mut Value) -> Result<(), Error> {
+        let type_ = text(&spec["type"]);
+        if !has_node_ports(type_) {
+            return Ok(());
+        }
+        let chooses = type_ != "LoadBalancer" || spec["allocateLoadBalancerNodePorts"] != false;
+        let taken = node_ports(self.snapshot, self.key);
+        let mut own: BTreeSet<NodePort> = own_node_ports(spec).into_iter().map(|(_, port)| port).collect();
+        let (low, high) = self.ranges.node_ports;
+        for (index, port) in spec["ports"].as_array_mut().into_iter().flatten().enumerate() {
+            let protocol = text(&port["protocol"]).to_string();
+            let Some(asked) = port["nodePort"].as_i64().filter(|n| *n != 0) else {
+                if chooses {
+                    let is_free = |port: &NodePort| !taken.contains(port) && !own.contains(port);
+                    let chosen = self.free_port(index, &protocol, is_free)?;
+                    port["nodePort"] = chosen.1.into();
+                    own.insert(chosen);
+                }
+                continue;
+            };
+            let valid = format!("The range of valid ports is {low}-{high}");
+            let why = match u16::try_from(asked).ok().filter(|n| (low..=high).contains(n)) {
+                None => format!("provided port is not in the valid range. {valid}"),
+                Some(n) if taken.contains(&(protocol, n)) => PORT_TAKEN.into(),
+                Some(_) => continue,
+            };
+            self.faults.push(FieldError::invalid(&node_port_path(index), &asked.into(), &why));
+        }
+        Ok(())
+    }
+
+    fn free_port(
+        &self,
+        index: usize,
+        protocol: &str,
+        is_free: impl Fn(&NodePort) -> bool,
+    ) -> Result<NodePort, Error> {
+        let (low, high) = self.ranges.node_ports;
+        let size = u32::from(high - low) + 1;
+        let first = start(self.seed, &format!("port {index}"), size);
+        let numbers = (0..size).filter_map(|step| u16::try_from(u32::from(low) + (first + step) % size).ok());
+        let mut free = numbers.map(|number| (protocol.to_string(), number)).filter(is_free);
+        free.next().ok_or_else(|| Error::internal("failed to allocate a nodePort: range is full"))
+    }
 }
 
 /// Whether what the Service holds belongs to no other. Errors: 422, as if the client had asked for it.
@@ -232,17 +242,76 @@ pub(super) fn check_free(snapshot: &Snapshot, service: &Value) -> Result<(), Err
     let mut faults = Vec::new();
     let address = text(&spec["clusterIP"]);
     if !address.is_empty() && address != "None" && is_taken(snapshot, &key, address) {
-        let why = format!("failed to allocate IP {address}: provided IP is already allocated");
+        let why = format!("failed to allocate IP {address}: {IP_TAKEN}");
         faults.push(FieldError::invalid("spec.clusterIPs", &spec["clusterIPs"], &why));
     }
     let own = own_node_ports(spec);
     if !own.is_empty() {
         let taken = node_ports(snapshot, &key);
-        let clashes = own.iter().enumerate().filter(|(_, port)| taken.contains_key(port));
+        let clashes = own.iter().filter(|(_, port)| taken.contains(port));
         faults.extend(clashes.map(|(index, (_, number))| {
-            let path = format!("spec.ports[{index}].nodePort");
-            FieldError::invalid(&path, &(*number).into(), "provided port is already allocated")
+            FieldError::invalid(&node_port_path(*index), &(*number).into(), PORT_TAKEN)
         }));
     }
     refuse(service, faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Change;
+    use peapod_api::{Draft, kinds};
+    use std::sync::Arc;
+
+    fn service(name: &str, spec: Value) -> Value {
+        json!({"metadata": {"name": name, "namespace": "d"}, "spec": spec})
+    }
+
+    fn with(other: Value) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        let (key, kind) = (key_of(&other), kinds::of_resource("services").unwrap());
+        let object = Arc::new(Draft::new(kind, key.clone(), other).at(1));
+        snapshot.apply(&Change::new(1, key, None, Some(object)));
+        snapshot
+    }
+
+    fn allocated(snapshot: &Snapshot, mut spec: Value) -> Result<Value, String> {
+        spec["clusterIP"] = "10.96.0.9".into();
+        let mut service = service("s", spec);
+        allocate(snapshot, &mut service, &Ranges::default(), 7).map_err(|error| error.to_string())?;
+        Ok(service["spec"]["ports"].take())
+    }
+
+    #[test]
+    fn a_balancer_that_wants_no_node_ports_gets_none_and_those_that_it_names_are_checked() {
+        let snapshot = with(service(
+            "other",
+            json!({"type": "NodePort", "ports": [{"port": 1, "protocol": "TCP", "nodePort": 30001}]}),
+        ));
+        let balancer = |ports: Value| json!({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": false, "ports": ports});
+        let port = |number: u16| json!({"port": number, "protocol": "TCP", "nodePort": number});
+        let unnamed = json!({"port": 80, "protocol": "TCP"});
+        let named = json!([unnamed, port(30002)]);
+        assert_eq!(allocated(&snapshot, balancer(named.clone())), Ok(named));
+        let refused = |number: u16, why: &str| {
+            let error = allocated(&snapshot, balancer(json!([unnamed, port(number)]))).unwrap_err();
+            let path = "spec.ports[1].nodePort: Invalid value:";
+            assert_eq!(error, format!("Service \"s\" is invalid: {path} {number}: {why}"));
+        };
+        refused(30001, PORT_TAKEN);
+        refused(80, "provided port is not in the valid range. The range of valid ports is 30000-32767");
+        let unlucky = service("s", balancer(json!([unnamed, port(30001)])));
+        let error = check_free(&snapshot, &unlucky).unwrap_err().to_string();
+        assert!(error.contains("spec.ports[1].nodePort"), "{error}");
+    }
+
+    #[test]
+    fn ports_of_a_service_differ_though_the_range_is_small() {
+        let ranges = Ranges { node_ports: (30000, 30001), ..Ranges::default() };
+        let ports = json!([{"protocol": "TCP"}, {"protocol": "TCP"}]);
+        let mut own = service("s", json!({"type": "NodePort", "clusterIP": "10.96.0.9", "ports": ports}));
+        allocate(&Snapshot::default(), &mut own, &ranges, 7).unwrap();
+        let numbers: BTreeSet<_> = own_node_ports(&own["spec"]).into_iter().map(|(_, (_, n))| n).collect();
+        assert_eq!(numbers, BTreeSet::from([30000, 30001]));
+    }
 }
