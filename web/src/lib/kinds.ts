@@ -34,6 +34,12 @@ export function idOf(kind: Kind): string {
   return kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`;
 }
 
+/** The kind that one object names to refer to another; the first of that name if it says nothing of the group. */
+export function referred(kinds: Kind[], { apiVersion = '', kind }: { apiVersion?: string; kind?: string }): Kind | undefined {
+  const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : '';
+  return kinds.find((known) => known.kind === kind && (apiVersion === '' || known.group === group));
+}
+
 /** `ReplicaSets`: the kind's name for more than one, as people write it. */
 export function titleOf(kind: Kind): string {
   const lower = kind.kind.toLowerCase();

@@ -1,6 +1,7 @@
 /** Collections that stay as the server has them, as state of the page. */
 import type { Client } from './client';
 import { untrack } from 'svelte';
+import { TableReader, type Column, type Row } from './table';
 import { follow, type Link, type Reader } from './watch';
 
 /** Changes that come close together are drawn together. */
@@ -84,6 +85,20 @@ export function live<T>(client: () => Client, path: () => string, reader: () => 
   return {
     get now() {
       return current;
+    },
+  };
+}
+
+/** The same of a Table; its columns change together with its rows. */
+export function liveTable(client: () => Client, path: () => string): { readonly now: Live<Row> | undefined; readonly columns: Column[] } {
+  let reader = new TableReader();
+  const rows = live(client, path, () => (reader = new TableReader()));
+  return {
+    get now() {
+      return rows.now;
+    },
+    get columns() {
+      return rows.now?.items === undefined ? [] : reader.columns;
     },
   };
 }

@@ -58,6 +58,11 @@ export function lastSeen(event: KubeEvent): number {
   return Date.parse(text) || 0;
 }
 
+/** How often. */
+export function timesSeen(event: KubeEvent): number {
+  return event.series?.count ?? event.count ?? 1;
+}
+
 /** Newest first. */
 export function newestFirst(events: KubeEvent[]): KubeEvent[] {
   return [...events].sort((a, b) => lastSeen(b) - lastSeen(a));

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import { age } from './age';
 import { delayMillis } from './backoff';
-import { idOf, titleOf, collectionPath, objectPath, DEPLOYMENTS, NODES, PODS, REPLICA_SETS } from './kinds';
+import { idOf, titleOf, collectionPath, objectPath, referred, DEPLOYMENTS, NODES, PODS, REPLICA_SETS, SERVICES } from './kinds';
 import { LineSplitter } from './lines';
+import { lastSeen, timesSeen } from './objects';
 import { formatBytes, parseQuantity, short } from './quantity';
 import { objectHref, parseRoute } from './route';
 import { codeOf } from './sign-in';
@@ -70,4 +71,19 @@ it('splits lines wherever pieces end, and cuts those without end', () => {
 it('colours what it does not know as bad, so that nobody misses it', () => {
   const tones = ['Running', 'Completed', 'Pending', 'CrashLoopBackOff', 'NotReady', 'Ready,SchedulingDisabled', 'Init:0/2'].map(toneOf);
   expect(tones).toEqual(['good', 'plain', 'busy', 'bad', 'bad', 'busy', 'busy']);
+});
+
+it('finds the kind that a reference means', () => {
+  const other = { ...SERVICES, group: 'serving.example.com' };
+  const kinds = [other, SERVICES, DEPLOYMENTS];
+  expect(referred(kinds, { apiVersion: 'v1', kind: 'Service' })).toBe(SERVICES);
+  expect(referred(kinds, { apiVersion: 'serving.example.com/v1', kind: 'Service' })).toBe(other);
+  expect(referred(kinds, { kind: 'Service' })).toBe(other);
+  expect(referred(kinds, { apiVersion: 'v1', kind: 'Deployment' })).toBeUndefined();
+});
+
+it('counts events of old and new forms', () => {
+  const at = '2030-01-01T00:00:00Z';
+  expect([{}, { count: 3 }, { series: { count: 7, lastObservedTime: at } }].map(timesSeen)).toEqual([1, 3, 7]);
+  expect([{ lastTimestamp: at }, { series: { count: 2, lastObservedTime: at }, eventTime: '2029-01-01T00:00:00Z' }].map(lastSeen)).toEqual([Date.parse(at), Date.parse(at)]);
 });
