@@ -1,6 +1,6 @@
 //! Requests that mean harm, drawn from real ones, against a whole control plane: every answer is a Status with a reason, none
 //! is the server's fault, and the server serves on.
-#![allow(clippy::unwrap_used)] // what is missing fails the test
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 #[path = "api/client.rs"]
 #[allow(dead_code, reason = "the other test of the module uses the rest")]

@@ -1,5 +1,5 @@
 //! Who may do what, as kubectl asks, grants and shows it: an old one and a new one.
-#![allow(clippy::unwrap_used)] // helpers of tests: what is missing fails the test
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use peapod_tests::by_both_kubectls;
 use peapod_tests::cluster::Cluster;

@@ -1,7 +1,7 @@
 //! Memory limits: one account per container, shared by all of its instances, and the limiter of each store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio_util::sync::CancellationToken;
 use wasmtime::ResourceLimiter;
 
@@ -17,13 +17,12 @@ pub(super) const MAX_MEMORIES: usize = 100;
 const TABLE_ELEMENT_BYTES: u64 = 8;
 
 /// Linear memory and tables of one container: what it holds, its peak and its limit. The first growth that would pass
-/// the limit is the container's end: it is marked and every instance of it is interrupted, as the kernel does.
+/// the limit is the container's end: every instance of it is interrupted, as the kernel does.
 #[derive(Debug)]
 pub struct MemoryAccount {
     limit_bytes: u64,
     held_bytes: AtomicU64,
     peak_bytes: AtomicU64,
-    out_of_memory: AtomicBool,
     killed: CancellationToken,
 }
 
@@ -34,7 +33,6 @@ impl MemoryAccount {
             limit_bytes: limit_bytes.unwrap_or(u64::MAX),
             held_bytes: AtomicU64::new(0),
             peak_bytes: AtomicU64::new(0),
-            out_of_memory: AtomicBool::new(false),
             killed: CancellationToken::new(),
         })
     }
@@ -54,11 +52,6 @@ impl MemoryAccount {
         (self.limit_bytes != u64::MAX).then_some(self.limit_bytes)
     }
 
-    /// Whether a growth has been refused.
-    pub fn is_out_of_memory(&self) -> bool {
-        self.out_of_memory.load(Relaxed)
-    }
-
     /// Ends when a growth has been refused.
     pub(super) async fn out_of_memory(&self) {
         self.killed.cancelled().await;
@@ -74,7 +67,6 @@ impl MemoryAccount {
                 Ok(())
             }
             Err(held_bytes) => {
-                self.out_of_memory.store(true, Relaxed);
                 self.killed.cancel();
                 Err(OutOfMemory { wanted_bytes: bytes, held_bytes, limit_bytes: self.limit_bytes })
             }
@@ -176,10 +168,10 @@ mod tests {
         let mut second = Limiter::new(account.clone());
         assert!(first.memory_growing(0, 2 * PAGE, None).unwrap());
         assert!(second.memory_growing(0, PAGE, None).unwrap());
-        assert!(!account.is_out_of_memory());
+        assert!(!account.killed.is_cancelled());
         let error = second.memory_growing(PAGE, 2 * PAGE, None).unwrap_err();
         assert!(error.downcast_ref::<OutOfMemory>().is_some());
-        assert!(account.is_out_of_memory());
+        assert!(account.killed.is_cancelled());
         drop(first);
         assert_eq!((account.held_bytes(), account.peak_bytes()), (PAGE as u64, 3 * PAGE as u64));
     }
@@ -189,6 +181,6 @@ mod tests {
         let account = MemoryAccount::new(Some(PAGE as u64));
         let mut limiter = Limiter::new(account.clone());
         assert!(!limiter.memory_growing(PAGE, 3 * PAGE, Some(2 * PAGE)).unwrap());
-        assert!(!account.is_out_of_memory());
+        assert!(!account.killed.is_cancelled());
     }
 }

@@ -2,12 +2,14 @@
 
 mod kubeconfig;
 mod leaf;
+mod signatures;
 mod signer;
 mod tls;
 mod tokens;
 
 pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use leaf::{Leaf, Pair};
+pub(crate) use signatures::signatures_by;
 pub(crate) use signer::Signer;
 pub(crate) use tls::{ClientCertificates, NODE_PROTOCOL, acceptor};
 pub(crate) use tokens::Tokens;

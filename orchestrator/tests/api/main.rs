@@ -1,5 +1,5 @@
 //! The control plane as its clients see it: over TLS, over connections inside the process, and with kubectl.
-#![allow(clippy::unwrap_used)] // helpers of tests: what is missing fails the test
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 mod client;
 mod conformance;

@@ -1,7 +1,7 @@
 //! kube-rs: its verbs, its watcher and reflector, and an operator on its Controller.
 
 use crate::connection::client;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{
@@ -219,17 +219,25 @@ fn an_operator_on_kube_rs_reconciles_its_objects() {
     with_client(|client| async move {
         let running = Controller::new(Api::<ConfigMap>::default_namespaced(client.clone()), labelled())
             .owns(Api::<Secret>::default_namespaced(client.clone()), watcher::Config::default())
-            .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::new(client.clone()))
-            .for_each(|outcome| async move {
-                if let Err(error) = outcome {
-                    println!("reconciling failed: {error}");
-                }
-            });
-        tokio::select! {
-            () = running => anyhow::bail!("the controller ended"),
-            used = use_operator(client) => used,
+            .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::new(client.clone()));
+        operate(running, use_operator(client)).await
+    });
+}
+
+/// Runs an operator for as long as it is used. Errors: what using it says, or the operator ends.
+pub(crate) async fn operate<T, E: std::fmt::Display>(
+    outcomes: impl Stream<Item = Result<T, E>>,
+    used: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let running = outcomes.for_each(|outcome| async move {
+        if let Err(error) = outcome {
+            println!("reconciling failed: {error}");
         }
     });
+    tokio::select! {
+        () = running => anyhow::bail!("the controller ended"),
+        used = used => used,
+    }
 }
 
 fn labelled() -> watcher::Config {

@@ -1,7 +1,7 @@
 //! kube-rs with a kind of one's own: its definition, every form of write, subresources, a watcher, and an operator that looks
 //! after its objects; and the subresources of pods.
 
-use crate::kube_rs::{WITHIN, refusal, with_client};
+use crate::kube_rs::{WITHIN, operate, refusal, with_client};
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -93,16 +93,8 @@ fn an_operator_on_kube_rs_looks_after_a_kind_of_its_own() {
         define(&client).await?;
         let running = Controller::new_with(trees(&client), watcher::Config::default(), resource())
             .owns(Api::<ConfigMap>::default_namespaced(client.clone()), watcher::Config::default())
-            .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::new(client.clone()))
-            .for_each(|outcome| async move {
-                if let Err(error) = outcome {
-                    println!("reconciling failed: {error}");
-                }
-            });
-        tokio::select! {
-            () = running => anyhow::bail!("the controller ended"),
-            used = use_operator(client) => used,
-        }
+            .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), Arc::new(client.clone()));
+        operate(running, use_operator(client)).await
     });
 }
 

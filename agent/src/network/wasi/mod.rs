@@ -60,6 +60,11 @@ pub trait NetworkView: Send {
     fn network(&mut self) -> NetworkCtx<'_>;
 }
 
+/// An option of a socket, which must not be 0.
+fn positive<N: Default + PartialEq>(value: N) -> Result<N, ErrorCode> {
+    if value == N::default() { Err(ErrorCode::InvalidArgument) } else { Ok(value) }
+}
+
 struct HasNetwork;
 
 impl HasData for HasNetwork {

@@ -1,10 +1,9 @@
 //! `wasi:sockets/tcp` and `tcp-create-socket`.
 
-use super::NetworkCtx;
-use super::address;
 use super::bindings::wasi::sockets::tcp::{Host, HostTcpSocket, ShutdownType};
 use super::bindings::wasi::sockets::tcp_create_socket;
 use super::tcp_streams::{TcpInput, TcpOutput};
+use super::{NetworkCtx, address, positive};
 use crate::network::{BACKLOG_DEFAULT, Connection, End, Listener, NetworkError, Seat};
 use futures_util::FutureExt;
 use std::future::poll_fn;
@@ -200,11 +199,6 @@ impl TcpSocket {
         }
         Ok(())
     }
-}
-
-/// Options whose value must not be 0.
-fn positive<N: Default + PartialEq>(value: N) -> Result<N, ErrorCode> {
-    if value == N::default() { Err(ErrorCode::InvalidArgument) } else { Ok(value) }
 }
 
 #[async_trait::async_trait]

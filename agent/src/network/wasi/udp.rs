@@ -1,12 +1,11 @@
 //! `wasi:sockets/udp` and `udp-create-socket`.
 
-use super::NetworkCtx;
-use super::address;
 use super::bindings::wasi::sockets::udp::{
     Host, HostIncomingDatagramStream, HostOutgoingDatagramStream, HostUdpSocket, IncomingDatagram,
     OutgoingDatagram,
 };
 use super::bindings::wasi::sockets::udp_create_socket;
+use super::{NetworkCtx, address, positive};
 use crate::network::{NetworkError, Seat, UdpSocket as FabricSocket};
 use bytes::Bytes;
 use std::future::poll_fn;
@@ -188,10 +187,7 @@ impl HostUdpSocket for NetworkCtx<'_> {
     }
 
     fn set_unicast_hop_limit(&mut self, this: Resource<UdpSocket>, value: u8) -> SocketResult<()> {
-        if value == 0 {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        self.table.get_mut(&this)?.hop_limit = value;
+        self.table.get_mut(&this)?.hop_limit = positive(value)?;
         Ok(())
     }
 
@@ -200,10 +196,7 @@ impl HostUdpSocket for NetworkCtx<'_> {
     }
 
     fn set_receive_buffer_size(&mut self, this: Resource<UdpSocket>, value: u64) -> SocketResult<()> {
-        if value == 0 {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        self.table.get_mut(&this)?.receive_buffer_bytes = value;
+        self.table.get_mut(&this)?.receive_buffer_bytes = positive(value)?;
         Ok(())
     }
 
@@ -212,10 +205,7 @@ impl HostUdpSocket for NetworkCtx<'_> {
     }
 
     fn set_send_buffer_size(&mut self, this: Resource<UdpSocket>, value: u64) -> SocketResult<()> {
-        if value == 0 {
-            return Err(ErrorCode::InvalidArgument.into());
-        }
-        self.table.get_mut(&this)?.send_buffer_bytes = value;
+        self.table.get_mut(&this)?.send_buffer_bytes = positive(value)?;
         Ok(())
     }
 
