@@ -10,4 +10,15 @@ if ! [ -d "$dir/charts/redis-commander" ]; then
     mkdir -p "$dir/charts"
     mv "$scratch/npm/package/k8s/helm-chart/redis-commander" "$dir/charts/redis-commander"
 fi
-echo "chart: redis-commander $(sed -n 's/^version: //p' "$dir/charts/redis-commander/Chart.yaml")"
+# A driver of Magnum's that carries the charts which it installs: the same archive on every machine, for the charts alone.
+vendored="cilium cluster-autoscaler openstack-cinder-csi openstack-manila-csi"
+if ! [ -d "$dir/charts/openstack-manila-csi" ]; then
+    pip_archive magnum-cluster-api==0.38.2 7e32ff3a607e58edacb22edad2e3f61805b892fc73038bdea43eccb498b85875 manylinux_2_28_x86_64
+    for chart in $vendored; do
+        rm -rf "$dir/charts/$chart"
+        mv "$scratch/archive/magnum_cluster_api/charts/$chart" "$dir/charts/$chart"
+    done
+fi
+for chart in redis-commander $vendored; do
+    echo "chart: $chart $(sed -n 's/^version: //p' "$dir/charts/$chart/Chart.yaml")"
+done

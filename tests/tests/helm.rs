@@ -38,6 +38,7 @@ fn a_chart_lives_through_its_releases() {
     assert_eq!(state(&kubectl), "2 hello");
     contains(&run("history web").ok(), &["superseded", "failed", "Rollback to 1"]);
     contains(&run("list").ok(), &["web", "greeter-0.1.0", "deployed"]);
+    contains(&run("test web --logs --timeout 60s").ok(), &["Phase:          Succeeded", "hello from web-"]);
 
     contains(&run("uninstall web --wait --timeout 60s").ok(), &["release \"web\" uninstalled"]);
     kubectl.run("get deployment,service web").fails_with("NotFound");
