@@ -30,16 +30,7 @@ fn can(kubectl: &Kubectl, line: &str, expected: bool) {
     );
 }
 
-/// Whether it is no kubectl 1.27, which asks who it is by betas of the question, and they are not served.
-fn asks_who_it_is(kubectl: &Kubectl) -> bool {
-    !kubectl.run("version --client").ok().contains("1.27")
-}
-
 fn whoami(kubectl: &Kubectl) {
-    if !asks_who_it_is(kubectl) {
-        kubectl.run("auth whoami").fails_with("the selfsubjectreviews API is not enabled in the cluster");
-        return;
-    }
     contains(
         &kubectl.run("auth whoami").ok(),
         &["kubernetes-admin", "system:masters", "system:authenticated"],
@@ -153,10 +144,8 @@ fn acting(cluster: &Cluster, kubectl: &Kubectl) {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.success(), text(output.stdout), text(output.stderr))
     };
-    if asks_who_it_is(kubectl) {
-        let (_, who, _) = robot("auth whoami");
-        contains(&who, &["system:serviceaccount:team:robot", "system:serviceaccounts:team", "credential-id"]);
-    }
+    let (_, who, _) = robot("auth whoami");
+    contains(&who, &["system:serviceaccount:team:robot", "system:serviceaccounts:team", "credential-id"]);
     let (done, _, why) = robot("get pods");
     assert!(
         !done && why.contains("User \"system:serviceaccount:team:robot\" cannot list resource \"pods\""),

@@ -105,8 +105,34 @@ fn looking(kubectl: &Kubectl) {
     contains(&kubectl.run("describe svc hello").ok(), &["Endpoints:", "NodePort:"]);
     contains(&kubectl.run("events").ok(), &["Scheduled", "ScalingReplicaSet"]);
     contains(&kubectl.run("get events").ok(), &["SuccessfulCreate"]);
+    events(kubectl, &pod);
     kubectl.run("get pods nothing").fails_with("NotFound");
     kubectl.run("get nonsense").fails_with("the server doesn't have a resource type");
+}
+
+/// The ways to look at events. Those of one second are in the order in which they happened.
+fn events(kubectl: &Kubectl, pod: &str) {
+    let order = ["Scheduled", "Pulling", "Pulled", "Created", "Started"];
+    for line in [format!("events --for pod/{pod}"), format!("describe pod {pod}")] {
+        let said = kubectl.run(&line).ok();
+        let said = said.rsplit("Events:").next().unwrap();
+        let places: Vec<_> = order.iter().map(|reason| said.find(&format!(" {reason} "))).collect();
+        assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{line}: {said}");
+    }
+    let of_deployment = kubectl.run("events --for deployment/hello").ok();
+    contains(&of_deployment, &["ScalingReplicaSet", "Deployment/hello"]);
+    assert!(!of_deployment.contains("Pod/"), "{of_deployment}");
+    assert!(!kubectl.run("events --types=Warning").ok().contains("Normal"));
+    contains(&kubectl.run("events --types=Normal -A").ok(), &["NAMESPACE", "Scheduled"]);
+    contains(&kubectl.run("events --for deployment/hello -o json").ok(), &["\"kind\": \"EventList\""]);
+    contains(&kubectl.run("get events --sort-by=.lastTimestamp -o wide").ok(), &["SUBOBJECT", "spec.containers{hello}"]);
+    let chosen = format!("get events --field-selector involvedObject.name={pod},reason=Scheduled,type=Normal -o name");
+    assert_eq!(kubectl.run(&chosen).ok().lines().count(), 1);
+    let mut watch = kubectl.command(&["events", "--for", "deployment/hello", "-w"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("ScalingReplicaSet")), "what there is comes first");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
 }
 
 fn changing(kubectl: &Kubectl) {

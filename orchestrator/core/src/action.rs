@@ -36,6 +36,13 @@ pub enum Action {
         /// The new status.
         status: Value,
     },
+    /// Replace the conditions that approve or deny a certificate signing request.
+    Decide {
+        /// Which request.
+        key: Key,
+        /// The status with the new conditions.
+        status: Value,
+    },
     /// Apply an RFC 7386 merge patch to the object (not to its status).
     Patch {
         /// Which object.

@@ -120,6 +120,24 @@ pub fn is_joining(object: &Value) -> bool {
     items(&object["spec"]["groups"]).any(|own| own == BOOTSTRAPPERS)
 }
 
+/// Reads what a signer has issued: base64 of PEM, certificates and nothing else. Nothing is well. Errors: why it is none.
+pub(crate) fn certificates(issued: &str) -> Result<(), String> {
+    let pem = STANDARD.decode(issued).map_err(|_| "it is no base64")?;
+    let mut blocks = 0;
+    for block in x509_parser::pem::Pem::iter_from_buffer(&pem) {
+        let block = block.map_err(|error| error.to_string())?;
+        if block.label != "CERTIFICATE" {
+            return Err(format!("only CERTIFICATE PEM blocks are allowed, found {:?}", block.label));
+        }
+        block.parse_x509().map_err(|error| error.to_string())?;
+        blocks += 1;
+    }
+    if blocks == 0 && !pem.is_empty() {
+        return Err("must contain at least one CERTIFICATE PEM block".into());
+    }
+    Ok(())
+}
+
 /// Whether `user` may ask this of the signer, decide on it (`approve`) or answer for the signer (`sign`), besides being
 /// allowed to write the object. Errors: 403.
 pub fn admit_write(

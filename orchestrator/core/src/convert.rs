@@ -25,7 +25,8 @@ pub fn show(kind: &Kind, object: &mut Value) {
     }
     match &*kind.kind {
         "Event" => rename(object, |(stored, shown)| (stored, shown)),
-        _ => autoscaler::show(object),
+        "HorizontalPodAutoscaler" => autoscaler::show(object),
+        _ => {}
     }
     object["apiVersion"] = api_version.into();
 }
@@ -40,7 +41,8 @@ pub fn store(kind: &Kind, object: &mut Value) {
     object["apiVersion"] = api_version.into();
     match &*kind.kind {
         "Event" => rename(object, |(stored, shown)| (shown, stored)),
-        _ => autoscaler::store(object),
+        "HorizontalPodAutoscaler" => autoscaler::store(object),
+        _ => {}
     }
 }
 

@@ -10,6 +10,7 @@ mod cel;
 pub mod certificate;
 pub mod controllers;
 pub mod convert;
+pub mod correlation;
 pub mod cron;
 pub mod custom;
 pub mod disruption;

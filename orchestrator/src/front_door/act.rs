@@ -7,14 +7,15 @@ use super::{FrontDoor, MAX_ATTEMPTS, pod};
 use crate::cache::Guard;
 use jiff::Timestamp;
 use peapod_api::error::Reason;
-use peapod_api::{Error, Key, Kind, Object, Subresource};
+use peapod_api::{Error, Key, Kind, Object};
 use peapod_core::action::{Action, Propagation};
-use peapod_core::patch::{Operation, merge};
+use peapod_core::controllers::replicaset;
+use peapod_core::patch::merge;
 use peapod_core::quota;
 use peapod_core::served::{Kinds, Served};
 use peapod_core::snapshot::Snapshot;
-use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::deletion::{self, Deletion, Wish};
+use peapod_core::strategy::{self, Endpoint};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,10 +27,30 @@ impl FrontDoor {
     /// a guard does not hold, or if a pod to be bound is not free; otherwise what speaks against an action.
     pub async fn act(&self, user: &str, guards: Vec<Guard>, actions: Vec<Action>) -> Result<(), Error> {
         let Done { events, refused } = self.act_once_or_again(user, guards, &actions).await?;
+        if let Some(refused) = &refused {
+            self.note_failure(user, refused).await;
+        }
         let mut events: Vec<Action> = events.into_iter().map(|(_, event)| event).collect();
         events.extend(refused.as_ref().map(Refused::event));
         self.record_all(user, events).await;
         refused.map_or(Ok(()), |refused| Err(refused.why))
+    }
+
+    /// Notes in the owner's status that it may not create what it needs, where its kind has a place for that. If another
+    /// write of the owner comes first its controller looks again anyway.
+    async fn note_failure(&self, user: &str, refused: &Refused) {
+        let snapshot = self.cache().snapshot();
+        let Some(owner) = snapshot.get(&refused.owner) else { return };
+        let Some(status) = replicaset::with_failure(owner, &refused.why.to_string(), self.now()) else {
+            return;
+        };
+        let key = refused.owner.clone();
+        let guard = Guard::Revision { key: key.clone(), revision: owner.revision };
+        if let Err(error) =
+            self.act_once_or_again(user, vec![guard], &[Action::SetStatus { key, status }]).await
+        {
+            tracing::debug!(owner = %refused.owner, %error, "a failure was not noted");
+        }
     }
 
     async fn act_once_or_again(
@@ -169,11 +190,12 @@ impl<'a> Plan<'a> {
 
     fn write(&mut self, action: &Action) -> Result<(), Error> {
         match action {
-            Action::SetStatus { key, status } => self.change(key, Endpoint::Status, |object| {
-                let mut object = object.clone();
-                object["status"] = status.clone();
-                Ok(object)
-            }),
+            Action::SetStatus { key, status } => {
+                self.change(key, Endpoint::Status, |object| Ok(with_status(object, status)))
+            }
+            Action::Decide { key, status } => {
+                self.change(key, Endpoint::Approval, |object| Ok(with_status(object, status)))
+            }
             Action::Patch { key, patch } => {
                 self.change(key, Endpoint::System, |object| merge::apply(object, patch))
             }
@@ -221,7 +243,7 @@ impl<'a> Plan<'a> {
         let mut object = object.clone();
         kind.complete(&mut object)?;
         let api_version = kind.api_version();
-        let operation = self.operation(&kind, &api_version, "");
+        let operation = strategy::operation(&kind, self.manager, &api_version, "", self.now());
         let step = prepare::create(&self.moment, &kind, object, Some(&operation))?;
         self.quotas.admit(&kind, &step.object, None)?;
         if self.newer.get(&step.key).is_some_and(Option::is_some) {
@@ -232,11 +254,6 @@ impl<'a> Plan<'a> {
         self.moment.stamp = self.door.moment(self.moment.snapshot).stamp;
         self.steps.push(step);
         Ok(())
-    }
-
-    fn operation<'o>(&self, kind: &Kind, api_version: &'o str, subresource: &'o str) -> Operation<'o> {
-        let (manager, status_apart) = (self.manager, kind.has(Subresource::Status));
-        Operation { manager, api_version, subresource, status_apart, now: self.now() }
     }
 
     fn change(
@@ -262,8 +279,12 @@ impl<'a> Plan<'a> {
         }
         kind.complete(&mut object)?;
         let api_version = kind.api_version();
-        let part = if endpoint == Endpoint::Status { "status" } else { "" };
-        let operation = self.operation(&kind, &api_version, part);
+        let part = match endpoint {
+            Endpoint::Status => "status",
+            Endpoint::Approval => "approval",
+            Endpoint::Main | Endpoint::System | Endpoint::Binding => "",
+        };
+        let operation = strategy::operation(&kind, self.manager, &api_version, part, self.now());
         let step = prepare::update(&self.moment, &kind, endpoint, &base, object, Some(&operation))?;
         // Both halves at once are one write of the object.
         let part = step.part.filter(|part| pending.is_none_or(|step| step.part == Some(*part)));
@@ -319,6 +340,12 @@ impl<'a> Plan<'a> {
         });
         Ok(())
     }
+}
+
+fn with_status(object: &Value, status: &Value) -> Value {
+    let mut object = object.clone();
+    object["status"] = status.clone();
+    object
 }
 
 /// Whether an owner is to be told of it: rules of the cluster speak against the object. That a namespace ends is no news.

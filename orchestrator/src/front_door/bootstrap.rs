@@ -4,15 +4,14 @@ use super::FrontDoor;
 use super::commit::Failure;
 use super::prepare::{self, Step};
 use peapod_api::error::Reason;
-use peapod_api::{Error, Key, Subresource, kinds};
+use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
 use peapod_core::api_services;
 use peapod_core::auth::rbac::defaults::{self, Mend};
 use peapod_core::controllers::namespace_defaults::{ROOT_CA, SYSTEM};
-use peapod_core::patch::Operation;
 use peapod_core::served::Served;
 use peapod_core::snapshot::Snapshot;
-use peapod_core::strategy::{Endpoint, class};
+use peapod_core::strategy::{self, Endpoint, class};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 
@@ -169,8 +168,7 @@ impl FrontDoor {
         let (kind, key) = key_of(object)?;
         let (moment, api_version) = (self.moment(snapshot), kind.api_version());
         let now = moment.stamp.now;
-        let (manager, status_apart) = ("kube-apiserver", kind.has(Subresource::Status));
-        let operation = Operation { manager, api_version: &api_version, subresource: "", status_apart, now };
+        let operation = strategy::operation(&kind, "kube-apiserver", &api_version, "", now);
         let mut next = match snapshot.get(&key) {
             Some(before) => merged(&before.value(), object),
             None => object.clone(),

@@ -1,4 +1,4 @@
-//! Events: what happened, told to people. Repetitions within an hour are counted in one object.
+//! Events: what happened, told to people. Repetitions within an hour are counted in one object, and so is what is similar.
 
 use super::FrontDoor;
 use super::commit::Failure;
@@ -7,11 +7,12 @@ use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use peapod_api::{Error, Key, Object, kinds, meta};
 use peapod_core::action::Action;
-use peapod_core::name;
+use peapod_core::correlation::Occurrence;
 use peapod_core::served::{Kinds, Served};
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::Endpoint;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A repetition after so long a silence begins to count anew.
@@ -28,13 +29,18 @@ const SUFFIX_CHARACTERS: usize = 16;
 /// As much of the object's name as fits before the suffix.
 const BASE_MAX_BYTES: usize = 253 - 1 - SUFFIX_CHARACTERS;
 
+/// What the message of those that are told together begins with.
+const TOGETHER: &str = "(combined from similar events): ";
+
 /// What happened to what.
-struct Occurrence<'a> {
+struct Telling<'a> {
     regarding: &'a Key,
     type_: &'a str,
     reason: &'a str,
-    message: &'a str,
+    message: Cow<'a, str>,
     source: &'a str,
+    /// What tells the event apart from others about the object.
+    suffix: String,
 }
 
 impl FrontDoor {
@@ -43,20 +49,41 @@ impl FrontDoor {
         let source = source(user);
         let write = |event: Action| async move {
             let Action::Event { regarding, type_, reason, message } = event else { return };
-            let message = shortened(&message);
-            let occurrence = Occurrence { regarding: &regarding, type_, reason: &reason, message, source };
-            if let Err(error) = self.record(&occurrence).await {
+            let Some((message, suffix)) = self.correlated(source, &regarding, type_, &reason, &message)
+            else {
+                return;
+            };
+            let telling =
+                Telling { regarding: &regarding, type_, reason: &reason, message, source, suffix };
+            if let Err(error) = self.record(&telling).await {
                 tracing::debug!(%regarding, reason, %error, "an event was dropped");
             }
         };
         stream::iter(events).for_each_concurrent(AT_A_TIME, write).await;
     }
 
-    async fn record(&self, occurrence: &Occurrence<'_>) -> Result<(), Error> {
+    /// The message of the event, and what tells it apart; none if there is too much told already.
+    fn correlated<'m>(
+        &self,
+        source: &str,
+        regarding: &Key,
+        type_: &str,
+        reason: &str,
+        message: &'m str,
+    ) -> Option<(Cow<'m, str>, String)> {
+        let (snapshot, message) = (self.cache().snapshot(), shortened(message));
+        let uid = snapshot.get(regarding).map_or("", |object| &*object.header.uid);
+        let occurrence = Occurrence { source, regarding: regarding.as_str(), uid, type_, reason, message };
+        let told = self.0.correlator.lock().judge(&occurrence, self.now())?;
+        let message = if told.together { format!("{TOGETHER}{message}").into() } else { message.into() };
+        Some((message, format!("{:0SUFFIX_CHARACTERS$x}", told.since)))
+    }
+
+    async fn record(&self, telling: &Telling<'_>) -> Result<(), Error> {
         let mut last = None;
         for _ in 0..MAX_ATTEMPTS {
             let snapshot = self.cache().snapshot();
-            match self.commit(Vec::new(), vec![self.occurrence(&snapshot, occurrence)?]).await {
+            match self.commit(Vec::new(), vec![self.told(&snapshot, telling)?]).await {
                 Ok(_) => return Ok(()),
                 Err(failure @ Failure::Moved(..)) => {
                     self.cache().wait_for(snapshot.revision() + 1).await;
@@ -68,16 +95,16 @@ impl FrontDoor {
         Err(last.unwrap_or_else(|| Error::internal("no attempt was made")))
     }
 
-    /// The step that counts the occurrence, or tells of it for the first time.
-    fn occurrence(&self, snapshot: &Snapshot, occurrence: &Occurrence<'_>) -> Result<Step, Error> {
+    /// The step that counts what is told, or tells it for the first time.
+    fn told(&self, snapshot: &Snapshot, telling: &Telling<'_>) -> Result<Step, Error> {
         let kind: Served = kinds::lookup("", "events")
             .map(Served::Row)
             .ok_or_else(|| Error::internal("events are not served"))?;
         let moment = self.moment(snapshot);
-        let (now, subject) = (moment.stamp.now, snapshot.get(occurrence.regarding));
-        let key = key(occurrence, subject);
+        let (now, subject) = (moment.stamp.now, snapshot.get(telling.regarding));
+        let key = key(telling);
         let Some(known) = snapshot.get(&key) else {
-            let mut event = first(&key, occurrence, subject, snapshot.kinds(), now);
+            let mut event = first(&key, telling, subject, snapshot.kinds(), now);
             kind.complete(&mut event)?;
             return prepare::create(&moment, &kind, event, None);
         };
@@ -86,6 +113,7 @@ impl FrontDoor {
         let lately = last.is_some_and(|last| now.duration_since(last) < COUNTED_TOGETHER);
         let count = if lately { event["count"].as_i64().unwrap_or(1).saturating_add(1) } else { 1 };
         event["count"] = count.into();
+        event["message"] = telling.message.as_ref().into();
         event["lastTimestamp"] = meta::time(now).into();
         if !lately {
             event["firstTimestamp"] = meta::time(now).into();
@@ -108,14 +136,10 @@ fn shortened(message: &str) -> &str {
     &message[..end]
 }
 
-/// The same thing that happens again to the same object has the same key. Events about what has no namespace live in
+/// The events of one object are in order of time by their names, as client-go's are. Those about what has no namespace live in
 /// `default`.
-fn key(occurrence: &Occurrence<'_>, subject: Option<&Arc<Object>>) -> Key {
-    let regarding = occurrence.regarding;
-    let uid = subject.map_or("", |object| &*object.header.uid);
-    let parts =
-        [regarding.as_str(), uid, occurrence.type_, occurrence.reason, occurrence.message, occurrence.source];
-    let suffix = name::suffix(&parts.map(str::as_bytes), SUFFIX_CHARACTERS);
+fn key(telling: &Telling<'_>) -> Key {
+    let (regarding, suffix) = (telling.regarding, &telling.suffix);
     let namespace = if regarding.namespace().is_empty() { "default" } else { regarding.namespace() };
     // Names are ASCII and at most 253 bytes, which the suffix has to fit into.
     let base =
@@ -125,12 +149,12 @@ fn key(occurrence: &Occurrence<'_>, subject: Option<&Arc<Object>>) -> Key {
 
 fn first(
     key: &Key,
-    occurrence: &Occurrence<'_>,
+    telling: &Telling<'_>,
     subject: Option<&Arc<Object>>,
     kinds: &Kinds,
     now: Timestamp,
 ) -> Value {
-    let regarding = occurrence.regarding;
+    let regarding = telling.regarding;
     let kind = kinds.of_resource(regarding.resource());
     let mut involved = json!({
         "kind": kind.as_ref().map_or("", |kind| &*kind.kind), "name": regarding.name(), "namespace": regarding.namespace(),
@@ -142,8 +166,8 @@ fn first(
     }
     json!({
         "apiVersion": "v1", "kind": "Event", "metadata": {"name": key.name(), "namespace": key.namespace()},
-        "involvedObject": involved, "type": occurrence.type_, "reason": occurrence.reason, "message": occurrence.message,
-        "source": {"component": occurrence.source}, "reportingComponent": occurrence.source, "reportingInstance": "",
+        "involvedObject": involved, "type": telling.type_, "reason": telling.reason, "message": telling.message,
+        "source": {"component": telling.source}, "reportingComponent": telling.source, "reportingInstance": "",
         "count": 1, "firstTimestamp": meta::time(now), "lastTimestamp": meta::time(now), "eventTime": null,
     })
 }

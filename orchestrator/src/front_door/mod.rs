@@ -30,6 +30,7 @@ use peapod_api::{Error, Key, Object};
 use peapod_core::admission::Ranges;
 pub use peapod_core::auth::User;
 use peapod_core::auth::{self, Attributes};
+use peapod_core::correlation::Correlator;
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::Stamp;
 use prepare::Moment;
@@ -76,6 +77,8 @@ struct Inner {
     options: Options,
     webhooks: Webhooks,
     lanes: Vec<Mutex<()>>,
+    /// What the cluster's own components have told lately.
+    correlator: parking_lot::Mutex<Correlator>,
 }
 
 impl FrontDoor {
@@ -88,7 +91,7 @@ impl FrontDoor {
     pub(crate) fn reaching(nodes: Nodes, cache: Cache, options: Options) -> FrontDoor {
         let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
         let webhooks = Webhooks::new(cache.clone(), nodes);
-        FrontDoor(Arc::new(Inner { cache, options, webhooks, lanes }))
+        FrontDoor(Arc::new(Inner { cache, options, webhooks, lanes, correlator: Default::default() }))
     }
 
     /// The state that reads are answered from.

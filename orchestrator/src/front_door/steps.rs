@@ -10,9 +10,9 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use peapod_api::{Error, Key, Subresource};
 use peapod_core::auth::{User, account};
-use peapod_core::patch::Operation;
 use peapod_core::served::Kinds;
 use peapod_core::snapshot::Snapshot;
+use peapod_core::strategy;
 use serde_json::Value;
 
 /// Steps of one request about which webhooks are asked at a time.
@@ -89,13 +89,8 @@ impl FrontDoor {
     fn created_again(&self, step: &Step, object: Value, options: &WriteOptions) -> Result<Step, Error> {
         let (snapshot, api_version) = (self.cache().snapshot(), step.kind.api_version());
         let moment = self.moment(&snapshot);
-        let operation = Operation {
-            manager: &options.field_manager,
-            api_version: &api_version,
-            subresource: "",
-            status_apart: step.kind.has(Subresource::Status),
-            now: moment.stamp.now,
-        };
+        let (manager, now) = (&options.field_manager, moment.stamp.now);
+        let operation = strategy::operation(&step.kind, manager, &api_version, "", now);
         prepare::create(&moment, &step.kind, object, Some(&operation))
     }
 }

@@ -16,8 +16,8 @@ use peapod_core::auth::{self, User};
 use peapod_core::patch::{self, Operation};
 use peapod_core::schema::Type;
 use peapod_core::schema::decode::Decoded;
-use peapod_core::strategy::Endpoint;
 use peapod_core::strategy::certificate::stamp_requester;
+use peapod_core::strategy::{self, Endpoint};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -306,7 +306,7 @@ fn operation<'a>(
     now: Timestamp,
 ) -> Operation<'a> {
     let manager = if options.field_manager.is_empty() { "unknown" } else { options.field_manager.as_str() };
-    Operation { manager, api_version, subresource, status_apart: kind.has(Subresource::Status), now }
+    strategy::operation(kind, manager, api_version, subresource, now)
 }
 
 /// `old` with a patch that knows nothing of owners.

@@ -90,3 +90,45 @@ async fn a_set_of_pods_gets_what_a_quota_leaves_and_says_why_not_more() {
         "none tells of a pod that is not there: {created}"
     );
 }
+
+#[tokio::test]
+async fn pods_that_are_refused_are_told_of_in_conditions_for_as_long_as_they_are() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "1"}}});
+    admin.create(QUOTAS, &quota).await;
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "hello"}]}});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "many"},
+        "spec": {"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "template": template}});
+    let failure = |object: &serde_json::Value| {
+        let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.into_iter().find(|condition| condition["type"] == "ReplicaFailure")
+    };
+    let merge = [("content-type", "application/merge-patch+json")];
+    let apps = "/apis/apps/v1/namespaces/default";
+    let (mut of_sets, mut of_deployments) = (world.admin().await, world.admin().await);
+    let sets = format!("{apps}/replicasets?watch=1");
+    let mut sets = Events::of(&mut of_sets, &sets, "application/json").await;
+    let deployments = format!("{apps}/deployments?watch=1");
+    let mut deployments = Events::of(&mut of_deployments, &deployments, "application/json").await;
+    admin.create(&format!("{apps}/deployments"), &deployment).await;
+    for events in [&mut sets, &mut deployments] {
+        let told = loop {
+            if let Some(told) = failure(&events.next().await.unwrap()["object"]) {
+                break told;
+            }
+        };
+        assert_eq!((&told["status"], &told["reason"]), (&json!("True"), &json!("FailedCreate")));
+        let message = told["message"].as_str().unwrap();
+        assert!(message.starts_with("pods \"many-"), "{message}");
+        assert!(message.contains("is forbidden: exceeded quota: few"), "{message}");
+        assert!(told["lastTransitionTime"].is_string());
+    }
+    let scaled = admin
+        .ask(Method::PATCH, &format!("{apps}/deployments/many"), &merge, r#"{"spec":{"replicas":1}}"#)
+        .await;
+    assert_eq!(scaled.status(), 200);
+    for events in [&mut sets, &mut deployments] {
+        while failure(&events.next().await.unwrap()["object"]).is_some() {}
+    }
+}

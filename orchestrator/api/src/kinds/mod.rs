@@ -84,9 +84,13 @@ pub static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     groups.into_iter().flatten().collect()
 });
 
-/// Kinds whose objects are stored as another row's: their own apiVersion and kind, and the other's apiVersion.
-const FORMS: [(&str, &str, &str); 2] =
-    [("autoscaling/v1", "HorizontalPodAutoscaler", "autoscaling/v2"), ("events.k8s.io/v1", "Event", "v1")];
+/// Kinds that are another form of another row's: their own apiVersion and kind, and the other's apiVersion, as which they
+/// are stored if they are.
+const FORMS: [(&str, &str, &str); 3] = [
+    ("autoscaling/v1", "HorizontalPodAutoscaler", "autoscaling/v2"),
+    ("events.k8s.io/v1", "Event", "v1"),
+    ("authentication.k8s.io/v1beta1", "SelfSubjectReview", "authentication.k8s.io/v1"),
+];
 
 /// The row as which objects of `kind` are stored, if it is not `kind` itself.
 pub fn stored_as(kind: &Kind) -> Option<&'static Kind> {

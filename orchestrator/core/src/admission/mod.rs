@@ -13,7 +13,7 @@ pub mod service;
 use crate::custom;
 use crate::quota;
 use crate::snapshot::Snapshot;
-use crate::strategy::{Endpoint, Stamp};
+use crate::strategy::{Endpoint, Stamp, certificate};
 use peapod_api::{Error, Kind};
 use serde_json::Value;
 
@@ -96,6 +96,7 @@ pub fn admit_update(
         service::allocate(snapshot, object, ranges, stamp.seed)?;
     }
     lease::stamp(kind, object, stamp.now);
+    certificate::date(kind, object, old, stamp.now);
     if quota::grows(kind) && endpoint != Endpoint::Status {
         snapshot.quotas().admit(kind, object, Some(old))?;
     }

@@ -108,6 +108,12 @@ pub fn admit_write(
     new: &Value,
     old: Option<&Object>,
 ) -> Result<(), Error> {
+    if let Some(old) = old
+        && part == Some(Subresource::Status)
+        && kind.resource() == "pods"
+    {
+        return restriction::admit_pod_status(user, new, old);
+    }
     let is_node = user.node().is_some() && kind.group.is_empty() && kind.plural == "nodes";
     if kind.group != rbac::GROUP && kind.resource() != certificate::RESOURCE && !is_node {
         return Ok(());

@@ -1,7 +1,8 @@
 //! What a node may not write though it may write the object. Rule: Kubernetes, the NodeRestriction admission.
 
 use super::User;
-use peapod_api::{Error, Kind};
+use peapod_api::object::labels;
+use peapod_api::{Error, Kind, Object};
 use serde_json::Value;
 
 /// Labels that administrators keep nodes apart by: no node sets them itself.
@@ -42,6 +43,17 @@ pub(super) fn admit_write(user: &User, kind: &Kind, new: &Value, old: Option<&Va
             refuse(format!("node {node:?} is not allowed to modify taints"))
         }
         Some(_) if !labels.is_empty() => refuse(format!("is not allowed to modify labels: {labels}")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `user`, if it is a node, may write this status of a pod. Errors: 403.
+pub(super) fn admit_pod_status(user: &User, new: &Value, old: &Object) -> Result<(), Error> {
+    match user.node() {
+        Some(node) if labels(&new["metadata"]["labels"]) != *old.header.labels => {
+            let why = format!("node {node:?} cannot update labels through pod status");
+            Err(Error::forbidden("pods", old.name(), &why))
+        }
         _ => Ok(()),
     }
 }

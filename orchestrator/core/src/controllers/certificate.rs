@@ -71,7 +71,8 @@ fn decide(
         return None;
     }
     let verdict = |type_: &str, reason: &str, message: &str| {
-        Some(set_condition(&object.key, request, type_, reason, message, context))
+        let status = with_condition(request, type_, reason, message, context);
+        Some(Action::Decide { key: object.key.clone(), status })
     };
     if let Err(why) = wanted.permit(text(&request["spec"]["signerName"]), &usages(request)) {
         return verdict("Denied", "NotPermitted", &why);
@@ -103,26 +104,23 @@ fn is_promised(snapshot: &Snapshot, object: &Object, wanted: &Wanted) -> bool {
     })
 }
 
-fn set_condition(
-    key: &Key,
-    request: &Value,
-    type_: &str,
-    reason: &str,
-    message: &str,
-    context: &Context,
-) -> Action {
+/// The request's status with one more condition.
+fn with_condition(request: &Value, type_: &str, reason: &str, message: &str, context: &Context) -> Value {
     let mut status = request["status"].as_object().cloned().unwrap_or_default();
     let mut conditions: Vec<Value> = items(&request["status"]["conditions"]).cloned().collect();
     let condition = json!({"type": type_, "status": "True", "reason": reason, "message": message,
         "lastUpdateTime": meta::time(context.now)});
     meta::set_condition(&mut conditions, condition, context.now);
     status.insert("conditions".into(), conditions.into());
-    Action::SetStatus { key: key.clone(), status: status.into() }
+    status.into()
 }
 
 /// An approved request is signed, unless its signer must not.
 fn sign(key: &Key, request: &Value, wanted: &Wanted, context: &Context) -> Action {
-    let fail = |why: &str| set_condition(key, request, "Failed", "SignerValidationFailure", why, context);
+    let fail = |why: &str| {
+        let status = with_condition(request, "Failed", "SignerValidationFailure", why, context);
+        Action::SetStatus { key: key.clone(), status }
+    };
     let usages = usages(request);
     if let Err(why) = wanted.permit(text(&request["spec"]["signerName"]), &usages) {
         return fail(&why);
@@ -171,7 +169,7 @@ mod tests {
     /// The type and reason of the condition that an outcome sets.
     fn verdict(snapshot: &Snapshot, key: &Key) -> (String, String) {
         match reconcile(snapshot, key, &at(NOW)).actions.as_slice() {
-            [Action::SetStatus { status, .. }] => {
+            [Action::SetStatus { status, .. } | Action::Decide { status, .. }] => {
                 let last = status["conditions"].as_array().unwrap().last().unwrap();
                 (text(&last["type"]).into(), text(&last["reason"]).into())
             }

@@ -19,7 +19,7 @@ mod owned;
 mod pod_garbage;
 mod policy_types;
 mod quota;
-mod replicaset;
+pub mod replicaset;
 mod token_cleaner;
 
 use crate::action::Outcome;

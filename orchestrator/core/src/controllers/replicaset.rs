@@ -5,6 +5,7 @@ use super::{Context, Controller};
 use crate::action::{Action, Outcome};
 use crate::name;
 use crate::snapshot::{Change, Snapshot};
+use crate::validation::items;
 use jiff::Timestamp;
 use peapod_api::meta;
 use peapod_api::pod::is_terminal_phase;
@@ -18,6 +19,8 @@ use std::time::Duration;
 pub(super) const CONTROLLER: Controller = Controller { name: "replicaset", triggers, reconcile };
 
 const RESOURCE: &str = "replicasets.apps";
+/// The condition of a set whose pods are refused.
+pub(super) const FAILURE: &str = "ReplicaFailure";
 /// Pods created or deleted in one write; the write itself brings the controller back for the rest.
 const BURST: usize = 500;
 
@@ -71,7 +74,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, context: &Context) -> Outcome {
     } else if active.len() > wanted {
         actions.extend(delete(object, &active, (active.len() - wanted).min(BURST)));
     }
-    let (status, again_after) = status(&set, &pods, context.now);
+    let (status, again_after) = status(&set, &pods, active.len() < wanted, context.now);
     if status != set["status"] {
         actions.push(Action::SetStatus { key: key.clone(), status });
     }
@@ -185,7 +188,8 @@ fn rank(pod: &Object, per_node: &HashMap<&str, usize>) -> impl Ord + use<> {
     )
 }
 
-fn status(set: &Value, pods: &[&Arc<Object>], now: Timestamp) -> (Value, Option<Duration>) {
+/// The status of a set that owns `pods`. That it may not have more is true for as long as it `is_short` of them.
+fn status(set: &Value, pods: &[&Arc<Object>], is_short: bool, now: Timestamp) -> (Value, Option<Duration>) {
     let min_ready = Duration::from_secs(set["spec"]["minReadySeconds"].as_u64().unwrap_or(0));
     let template_labels = peapod_api::object::labels(&set["spec"]["template"]["metadata"]["labels"]);
     let (mut replicas, mut labelled, mut ready, mut available, mut terminating) = (0, 0, 0, 0, 0);
@@ -216,8 +220,23 @@ fn status(set: &Value, pods: &[&Arc<Object>], now: Timestamp) -> (Value, Option<
             status[field] = count.into();
         }
     }
-    if let Some(conditions) = meta::at(set, "status.conditions") {
-        status["conditions"] = conditions.clone();
+    let conditions = items(&set["status"]["conditions"]);
+    let conditions: Vec<&Value> = conditions.filter(|c| is_short || c["type"] != FAILURE).collect();
+    if !conditions.is_empty() {
+        status["conditions"] = json!(conditions);
     }
     (status, again_after)
+}
+
+/// The status of a ReplicaSet once it is noted that a pod of it is refused. None if it is noted already, and for other kinds.
+pub fn with_failure(set: &Object, why: &str, now: Timestamp) -> Option<Value> {
+    let mut status = set.value()["status"].clone();
+    let mut conditions: Vec<Value> = items(&status["conditions"]).cloned().collect();
+    if set.key.resource() != RESOURCE || conditions.iter().any(|condition| condition["type"] == FAILURE) {
+        return None;
+    }
+    let condition = json!({"type": FAILURE, "status": "True", "reason": "FailedCreate", "message": why});
+    meta::set_condition(&mut conditions, condition, now);
+    status["conditions"] = conditions.into();
+    Some(status)
 }

@@ -35,6 +35,8 @@ pub struct Operation<'a> {
     pub subresource: &'a str,
     /// Whether the kind has a `status` endpoint, so that the others do not write the status.
     pub status_apart: bool,
+    /// Metadata that the `status` endpoint leaves alone.
+    pub status_keeps: &'static [&'static str],
     /// The time of the request.
     pub now: Timestamp,
 }
@@ -195,7 +197,12 @@ pub(crate) fn strip(set: &mut FieldSet, operation: &Operation<'_>) {
         }
     }
     match operation.subresource {
-        "status" | "approval" => set.children.retain(|name, _| name == "f:status"),
+        "status" | "approval" => {
+            set.children.retain(|name, _| matches!(name.as_str(), "f:status" | "f:metadata"));
+            for field in operation.status_keeps {
+                set.remove(&["metadata", field]);
+            }
+        }
         _ if operation.status_apart => set.remove(&["status"]),
         _ => {}
     }
@@ -243,7 +250,14 @@ mod tests {
 
     fn operation(manager: &'static str, second: i64) -> Operation<'static> {
         let now = Timestamp::from_second(second).unwrap();
-        Operation { manager, api_version: "apps/v1", subresource: "", status_apart: true, now }
+        Operation {
+            manager,
+            api_version: "apps/v1",
+            subresource: "",
+            status_apart: true,
+            status_keeps: &[],
+            now,
+        }
     }
 
     fn deployment(spec: Value) -> Value {
@@ -360,6 +374,7 @@ mod tests {
                 api_version: "v1",
                 subresource: "",
                 status_apart: false,
+                status_keeps: &[],
                 now: Timestamp::from_second(n).unwrap(),
             };
             update(ty, Some(&live), &mut next, &operation);

@@ -67,7 +67,7 @@ fn collect(api_version: &str, generator: &mut SchemaGenerator) {
         "rbac.authorization.k8s.io/v1" => describe!(generator: rbac::v1 {
             Role, RoleBinding, ClusterRole, ClusterRoleBinding,
         }),
-        "authentication.k8s.io/v1" => {
+        "authentication.k8s.io/v1" | "authentication.k8s.io/v1beta1" => {
             describe!(generator: authentication::v1 { SelfSubjectReview, TokenReview, TokenRequest })
         }
         "authorization.k8s.io/v1" => describe!(generator: authorization::v1 {

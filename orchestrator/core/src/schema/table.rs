@@ -29,10 +29,15 @@ pub fn lookup(name: &str) -> Option<&'static Type> {
     Some(entry.parsed.get_or_init(|| parse(name, entry)))
 }
 
+/// Versions whose types are those of another one.
+const SAME: [(&str, &str); 1] = [("authentication.k8s.io/v1beta1", "authentication.k8s.io/v1")];
+
 /// The type of a kind, e.g. `("apps/v1", "Deployment")`. What every group has (`DeleteOptions`, `Status` …) is found
 /// under any group and version.
 pub fn lookup_kind(api_version: &str, kind: &str) -> Option<&'static Type> {
     let find = |group_version: &str| TABLE.kinds.get(group_version)?.get(kind);
+    let same = SAME.iter().find(|(version, _)| *version == api_version);
+    let api_version = same.map_or(api_version, |(_, as_in)| as_in);
     lookup(find(api_version).or_else(|| find(META))?)
 }
 

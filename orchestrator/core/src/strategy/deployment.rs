@@ -7,7 +7,7 @@ use peapod_api::FieldError;
 use serde_json::Value;
 
 pub(super) static STRATEGY: Strategy =
-    Strategy { validate, validate_update: pod::immutable_selector, ..WORKLOAD };
+    Strategy { validate, validate_update: pod::immutable_selector, status_keeps: &["labels"], ..WORKLOAD };
 
 fn validate(deployment: &Value, findings: &mut Findings) {
     workload::validate(deployment, findings);

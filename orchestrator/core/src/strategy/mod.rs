@@ -40,6 +40,7 @@ mod workload;
 pub use register::of;
 
 use crate::name;
+use crate::patch::Operation;
 use crate::served::Served;
 use crate::validation::names::NameRule;
 use crate::validation::{Errors, metadata, text};
@@ -72,7 +73,16 @@ pub struct Strategy {
     pub validate_create: fn(&Value, &mut Findings),
     /// What may not change from the second to the first.
     pub validate_update: fn(new: &Value, old: &Value, &mut Findings),
+    /// Metadata of a writer's choice that the status endpoint leaves alone all the same.
+    pub status_keeps: &'static [&'static str],
+    /// Resets what a writer of the status endpoint may not change of the status.
+    pub prepare_status: fn(new: &mut Value, old: &Value),
+    /// What may not change of the status from the second to the first.
+    pub validate_status: fn(new: &Value, old: &Value, &mut Findings),
 }
+
+/// For kinds whose status endpoint writes no metadata.
+pub(crate) const ALL_METADATA: &[&str] = &["labels", "annotations", "finalizers", "ownerReferences"];
 
 /// A kind about which nothing is special.
 pub const PLAIN: Strategy = Strategy {
@@ -83,6 +93,9 @@ pub const PLAIN: Strategy = Strategy {
     validate: |_, _| {},
     validate_create: |_, _| {},
     validate_update: |_, _, _| {},
+    status_keeps: &[],
+    prepare_status: |_, _| {},
+    validate_status: |_, _, _| {},
 };
 
 /// What the server gives a new object.
@@ -101,7 +114,7 @@ pub struct Stamp {
 pub enum Endpoint {
     /// Everything but the status.
     Main,
-    /// The status and nothing else.
+    /// The status, and the metadata as far as the kind's strategy has it so.
     Status,
     /// As [`Endpoint::Main`], by the system itself, which may also empty `spec.finalizers` of a namespace.
     System,
@@ -158,14 +171,17 @@ fn metadata_of(object: &mut Value) -> Option<&mut Map<String, Value>> {
 /// Takes over from `old` what a write through `endpoint` may not change, and counts the generation.
 pub fn prepare_update(kind: &Kind, endpoint: Endpoint, new: &mut Value, old: &Value) {
     match endpoint {
-        Endpoint::Status => return only_status(new, old),
+        Endpoint::Status => {
+            only_status(kind, new, old);
+            return (of(kind).prepare_status)(new, old);
+        }
         // The front door has put the node and the condition into a copy of the old object.
         Endpoint::Binding => return,
         Endpoint::Approval => {
             let conditions = certificate::decided(&new["status"]["conditions"], &old["status"]["conditions"]);
             new["status"] = old["status"].clone();
             new["status"]["conditions"] = conditions;
-            return only_status(new, old);
+            return only_status(kind, new, old);
         }
         Endpoint::Main | Endpoint::System => {}
     }
@@ -190,17 +206,15 @@ pub fn prepare_update(kind: &Kind, endpoint: Endpoint, new: &mut Value, old: &Va
     };
 }
 
-/// The status endpoint changes nothing else, metadata included, but may record who did.
-fn only_status(new: &mut Value, old: &Value) {
-    let status = new["status"].take();
-    let managed = new["metadata"]["managedFields"].take();
-    let version = new["metadata"]["resourceVersion"].take();
+/// Everything but the status and the metadata stays; of the metadata what no writer changes, and what the kind keeps.
+fn only_status(kind: &Kind, new: &mut Value, old: &Value) {
+    let (status, metadata) = (new["status"].take(), new["metadata"].take());
     *new = old.clone();
     new["status"] = status;
-    for (field, value) in [("managedFields", managed), ("resourceVersion", version)] {
-        if !value.is_null() {
-            new["metadata"][field] = value;
-        }
+    new["metadata"] = metadata;
+    keep_metadata(new, old);
+    for field in of(kind).status_keeps.iter().chain(&["generation"]) {
+        take_over(&mut new["metadata"], &old["metadata"], field);
     }
 }
 
@@ -210,6 +224,18 @@ fn take_over(new: &mut Value, old: &Value, field: &str) {
         Some(value) => new.insert(field.into(), value.clone()),
         None => new.remove(field),
     };
+}
+
+/// Who writes what through which part of an object of `kind`, as managed fields record it.
+pub fn operation<'a>(
+    kind: &Kind,
+    manager: &'a str,
+    api_version: &'a str,
+    subresource: &'a str,
+    now: Timestamp,
+) -> Operation<'a> {
+    let (status_apart, status_keeps) = (kind.has(Subresource::Status), of(kind).status_keeps);
+    Operation { manager, api_version, subresource, status_apart, status_keeps, now }
 }
 
 /// What a writer may leave out and may not change.
@@ -258,10 +284,13 @@ pub fn validate_update(
     let mut findings = Findings::default();
     metadata::update(new, old, &mut findings.errors);
     if endpoint == Endpoint::Approval {
-        certificate::validate_decision(new, old, &mut findings.errors);
+        certificate::validate_conditions(new, old, &mut findings.errors);
     }
     if endpoint == Endpoint::Status && kind.custom {
         kind.validate(new, Some(old), &mut findings.errors)?;
+    }
+    if endpoint == Endpoint::Status {
+        (of(kind).validate_status)(new, old, &mut findings);
     }
     if matches!(endpoint, Endpoint::Status | Endpoint::Binding | Endpoint::Approval) {
         return outcome(kind, new, findings);

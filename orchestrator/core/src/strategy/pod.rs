@@ -14,6 +14,13 @@ pub(super) static STRATEGY: Strategy = Strategy {
         pod_fields::judge("spec", &pod["spec"], &mut findings.errors, &mut findings.warnings);
     },
     validate_update,
+    status_keeps: &["ownerReferences"],
+    // The class is found out once, when the pod is created.
+    prepare_status: |new, old| {
+        if text(&new["status"]["qosClass"]).is_empty() && old["status"]["qosClass"].is_string() {
+            new["status"]["qosClass"] = old["status"]["qosClass"].clone();
+        }
+    },
     ..PLAIN
 };
 

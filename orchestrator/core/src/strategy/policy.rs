@@ -1,15 +1,17 @@
 //! Admission policies and their bindings.
 
 use super::admission_rules::{self, expression};
-use super::{Findings, PLAIN, Strategy};
+use super::{ALL_METADATA, Findings, PLAIN, Strategy};
 use crate::cel::MUTATION;
 use crate::validation::{Errors, child, indexed, invalid, items, names, text};
 use peapod_api::FieldError;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-pub(super) static POLICY: Strategy = Strategy { counts_generations: true, validate: policy, ..PLAIN };
-pub(super) static MUTATING: Strategy = Strategy { counts_generations: true, validate: mutating, ..PLAIN };
+pub(super) static POLICY: Strategy =
+    Strategy { counts_generations: true, status_keeps: ALL_METADATA, validate: policy, ..PLAIN };
+pub(super) static MUTATING: Strategy =
+    Strategy { counts_generations: true, status_keeps: ALL_METADATA, validate: mutating, ..PLAIN };
 pub(super) static MUTATING_BINDING: Strategy = Strategy {
     counts_generations: true,
     validate: |binding, findings| reference(&binding["spec"], &mut findings.errors),

@@ -1,6 +1,6 @@
 //! Which kind has which strategy.
 
-use super::{PLAIN, Strategy, policy};
+use super::{ALL_METADATA, PLAIN, Strategy, policy};
 use super::{
     autoscaler, budget, certificate, class, cronjob, daemonset, data, definition, deployment, endpoints,
     event, ingress, job, lease, namespace, network_policy, node, pod, quota, rbac, registration, replicaset,
@@ -11,7 +11,7 @@ use peapod_api::Kind;
 /// The strategy of a kind.
 pub fn of(kind: &Kind) -> &'static Strategy {
     static OTHERS: Strategy = PLAIN;
-    static CUSTOM: Strategy = Strategy { counts_generations: true, ..PLAIN };
+    static CUSTOM: Strategy = Strategy { counts_generations: true, status_keeps: ALL_METADATA, ..PLAIN };
     match (&*kind.group, &*kind.plural) {
         ("", "namespaces") => &namespace::STRATEGY,
         ("", "nodes") => &node::STRATEGY,

@@ -1,16 +1,18 @@
 //! Objects about the API itself: flow control, API services.
 
-use super::{Findings, PLAIN, Strategy};
+use super::{ALL_METADATA, Findings, PLAIN, Strategy};
 use crate::validation::names::NameRule;
 use crate::validation::{child, text};
 use peapod_api::FieldError;
 use serde_json::{Value, json};
 
 /// Kinds that the schema describes well enough.
-pub(super) static COUNTED: Strategy = Strategy { counts_generations: true, ..PLAIN };
+pub(super) static COUNTED: Strategy =
+    Strategy { counts_generations: true, status_keeps: ALL_METADATA, ..PLAIN };
 
 pub(super) static API_SERVICE: Strategy = Strategy {
     name: NameRule::PathSegment,
+    status_keeps: ALL_METADATA,
     prepare_create: |service| {
         let (status, reason, message) = if service["spec"]["service"].is_null() {
             ("True", "Local", "Local APIServices are always available")

@@ -283,17 +283,37 @@ fn little_of_a_pod_may_change() {
 }
 
 #[test]
-fn the_status_endpoint_changes_the_status_alone() {
-    let old = create(deployment()).unwrap();
-    let kind = kinds::lookup("apps", "deployments").unwrap();
-    let mut new = old.clone();
-    new["status"] = json!({"replicas": 3});
-    new["spec"]["replicas"] = 9.into();
-    new["metadata"]["labels"] = json!({"x": "y"});
-    prepare_update(kind, Endpoint::Status, &mut new, &old);
-    let mut expected = old;
-    expected["status"] = json!({"replicas": 3});
-    assert_eq!(new, expected);
+fn the_status_endpoint_changes_the_status_and_what_metadata_the_kind_lets_it() {
+    let metadata = json!({"labels": {"x": "y"}, "annotations": {"x": "y"}, "finalizers": ["x.org/y"],
+        "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "y"}]});
+    let flow = json!({"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "PriorityLevelConfiguration",
+        "metadata": {"name": "p"}, "spec": {"type": "Exempt"}});
+    for (object, changed) in [
+        (deployment(), &["annotations", "finalizers", "ownerReferences"][..]),
+        (pod(), &["labels", "annotations", "finalizers"]),
+        (service(), &["labels", "annotations", "finalizers", "ownerReferences"]),
+        (flow, &[]),
+    ] {
+        let (kind, _) = read(object.clone());
+        let old = create(object).unwrap();
+        let mut new = old.clone();
+        new["status"] = json!({"observedGeneration": 3});
+        new["spec"]["replicas"] = 9.into();
+        for (field, value) in metadata.as_object().unwrap() {
+            new["metadata"][field] = value.clone();
+        }
+        new["metadata"]["generation"] = 7.into();
+        prepare_update(kind, Endpoint::Status, &mut new, &old);
+        let mut expected = old.clone();
+        expected["status"] = json!({"observedGeneration": 3});
+        if kind.plural == "pods" {
+            expected["status"]["qosClass"] = old["status"]["qosClass"].clone();
+        }
+        for field in changed {
+            expected["metadata"][field] = metadata[field].clone();
+        }
+        assert_eq!(new, expected, "{}", kind.plural);
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn operation(manager: &str, second: i64) -> Operation<'_> {
         api_version: "apps/v1",
         subresource: "",
         status_apart: true,
+        status_keeps: &[],
         now: Timestamp::from_second(second).unwrap(),
     }
 }

@@ -21,7 +21,11 @@ pub(super) fn of(kinds: &[Served]) -> Map<String, Value> {
         }
         let Ok(ty) = kind.ty() else { continue };
         add(&mut schemas, &descriptions, ty);
-        schemas[&ty.name]["x-kubernetes-group-version-kind"] = own;
+        // Two versions may have one type.
+        match &mut schemas[&ty.name]["x-kubernetes-group-version-kind"] {
+            Value::Array(known) => known.extend(own.as_array().into_iter().flatten().cloned()),
+            none => *none = own,
+        }
     }
     schemas
 }

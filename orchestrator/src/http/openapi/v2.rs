@@ -21,10 +21,17 @@ pub(super) fn document(documents: impl Iterator<Item = Value>) -> Value {
     })
 }
 
-/// A type that several groups use is the same in all of them, but only its own group says which kind it is.
-fn add(definitions: &mut Map<String, Value>, name: String, definition: Value) {
+/// A type that several groups use is the same in all of them, but only its own group says which kind it is, or several versions
+/// of it do.
+fn add(definitions: &mut Map<String, Value>, name: String, mut definition: Value) {
     const KINDS: &str = "x-kubernetes-group-version-kind";
-    if !definitions.contains_key(&name) || definition.get(KINDS).is_some() {
+    let Some(known) = definitions.get(&name) else {
+        definitions.insert(name, definition);
+        return;
+    };
+    let known = known[KINDS].as_array().cloned().unwrap_or_default();
+    if let Some(Value::Array(kinds)) = definition.get_mut(KINDS) {
+        kinds.splice(0..0, known);
         definitions.insert(name, definition);
     }
 }

@@ -1,7 +1,9 @@
 //! A Deployment's status and its conditions.
 
-use super::Rollout;
+use super::{Rollout, Set};
 use crate::action::Action;
+use crate::controllers::replicaset::FAILURE;
+use crate::validation::items;
 use jiff::Timestamp;
 use peapod_api::meta;
 use serde_json::{Value, json};
@@ -14,6 +16,7 @@ impl Rollout<'_> {
         let mut conditions = self.value["status"]["conditions"].as_array().cloned().unwrap_or_default();
         meta::set_condition(&mut conditions, self.available_condition(), now);
         let again_after = self.progress(&status, &mut conditions, now);
+        self.carry_failure(&mut conditions);
         status["conditions"] = conditions.into();
         if status != self.value["status"] {
             self.actions.push(Action::SetStatus { key: self.object.key.clone(), status });
@@ -47,6 +50,20 @@ impl Rollout<'_> {
         } else {
             let message = "Deployment does not have minimum availability.";
             condition("Available", "False", "MinimumReplicasUnavailable", message)
+        }
+    }
+
+    /// That a set's pods are refused is told by its Deployment too, first of the newest set.
+    fn carry_failure(&self, conditions: &mut Vec<Value>) {
+        let is_failure = |condition: &&Value| condition["type"] == FAILURE;
+        let of = |set: &Set| items(&set.value["status"]["conditions"]).find(is_failure).cloned();
+        match self.new.iter().chain(&self.old).find_map(of) {
+            None => conditions.retain(|condition| !is_failure(&condition)),
+            Some(_) if conditions.iter().any(|condition| is_failure(&condition)) => {}
+            Some(mut failure) => {
+                failure["lastUpdateTime"] = failure["lastTransitionTime"].clone();
+                conditions.push(failure);
+            }
         }
     }
 

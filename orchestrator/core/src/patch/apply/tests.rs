@@ -16,6 +16,7 @@ fn operation(manager: &'static str, second: i64) -> Operation<'static> {
         api_version: "apps/v1",
         subresource: "",
         status_apart: true,
+        status_keeps: &[],
         now: Timestamp::from_second(second).unwrap(),
     }
 }

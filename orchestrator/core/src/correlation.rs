@@ -1,0 +1,189 @@
+//! Which events are told one by one, which together, and which not at all. Rule: client-go's event correlator. Pure: the caller
+//! says what time it is.
+
+use hashlink::LruCache;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Events, groups of similar ones, and objects about which they are told, that are remembered.
+const MAX_REMEMBERED: usize = 4096;
+/// Events that differ in their message alone and are still told one by one.
+const TOLD_APART: usize = 9;
+/// After so long a silence similar events are told one by one again.
+const SILENCE: SignedDuration = SignedDuration::from_mins(10);
+/// Events that a component may tell about an object at once.
+const BURST: f64 = 25.0;
+/// After a burst: one event about the object each this many seconds.
+const REFILL_SECONDS: f64 = 300.0;
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Occurrence<'a> {
+    /// Who tells of it.
+    pub source: &'a str,
+    /// What it is about: anything that tells objects apart.
+    pub regarding: &'a str,
+    /// That object's uid.
+    pub uid: &'a str,
+    /// `Normal` or `Warning`.
+    pub type_: &'a str,
+    /// CamelCase.
+    pub reason: &'a str,
+    /// For people.
+    pub message: &'a str,
+}
+
+/// An event as it is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The time at which the event was told first, in nanoseconds: no two events have the same, and it is that of an
+    /// earlier one if this is the same again.
+    pub since: i128,
+    /// Whether it is one of several that are similar: same but for their message, which becomes that of the event.
+    pub together: bool,
+}
+
+/// What has been told lately. Its memory is bounded.
+pub struct Correlator {
+    groups: LruCache<u64, Group>,
+    budgets: LruCache<u64, Budget>,
+    events: LruCache<u64, i128>,
+    latest: i128,
+}
+
+/// Events that differ in their message alone.
+struct Group {
+    messages: BTreeSet<u64>,
+    last: Timestamp,
+}
+
+/// A token bucket.
+struct Budget {
+    tokens: f64,
+    last: Timestamp,
+}
+
+impl Default for Correlator {
+    fn default() -> Correlator {
+        Correlator {
+            groups: LruCache::new(MAX_REMEMBERED),
+            budgets: LruCache::new(MAX_REMEMBERED),
+            events: LruCache::new(MAX_REMEMBERED),
+            latest: 0,
+        }
+    }
+}
+
+impl Correlator {
+    /// Notes the occurrence and says how it is told; none if there is too much told about the object already.
+    pub fn judge(&mut self, occurrence: &Occurrence<'_>, now: Timestamp) -> Option<Told> {
+        let Occurrence { source, regarding, uid, type_, reason, message } = *occurrence;
+        let group = hash(&[source, regarding, uid, type_, reason]);
+        let together = self.belongs_together(group, hash(&[message]), now);
+        if !self.has_budget(hash(&[source, regarding, uid, type_]), now) {
+            return None;
+        }
+        let event = if together { group } else { hash(&[source, regarding, uid, type_, reason, message]) };
+        let next = now.as_nanosecond().max(self.latest + 1);
+        let since = *self.events.entry(event).or_insert(next);
+        self.latest = self.latest.max(since);
+        Some(Told { since, together })
+    }
+
+    fn belongs_together(&mut self, group: u64, message: u64, now: Timestamp) -> bool {
+        let fresh = || Group { messages: BTreeSet::new(), last: now };
+        let group = self.groups.entry(group).or_insert_with(fresh);
+        if now.duration_since(group.last) > SILENCE {
+            *group = fresh();
+        }
+        group.last = now;
+        let is_known = group.messages.contains(&message);
+        let is_full = group.messages.len() >= TOLD_APART;
+        if !is_known && !is_full {
+            group.messages.insert(message);
+        }
+        !is_known && is_full
+    }
+
+    fn has_budget(&mut self, object: u64, now: Timestamp) -> bool {
+        let budget = self.budgets.entry(object).or_insert_with(|| Budget { tokens: BURST, last: now });
+        let refilled = now.duration_since(budget.last).as_secs_f64().max(0.0) / REFILL_SECONDS;
+        budget.tokens = (budget.tokens + refilled).min(BURST);
+        budget.last = now;
+        let has = budget.tokens >= 1.0;
+        budget.tokens -= f64::from(u8::from(has));
+        has
+    }
+}
+
+fn hash(parts: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about<'a>(regarding: &'a str, message: &'a str) -> Occurrence<'a> {
+        Occurrence { source: "c", regarding, uid: "u", type_: "Normal", reason: "R", message }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn together(correlator: &mut Correlator, second: i64, message: &str) -> Option<bool> {
+        correlator.judge(&about("pods/a", message), at(second)).map(|told| told.together)
+    }
+
+    #[test]
+    fn similar_events_are_told_together_from_the_tenth_on() {
+        let mut correlator = Correlator::default();
+        let mut judge = |second: i64, message: &str| together(&mut correlator, second, message).unwrap();
+        for number in 0..9 {
+            assert!(!judge(number, &format!("m{number}")));
+        }
+        assert!(judge(9, "m9"));
+        assert!(!judge(10, "m3"), "the same as before is counted as before");
+        assert!(judge(11, "m10"));
+        assert!(!judge(11 + 601, "m11"), "after ten minutes it begins anew");
+    }
+
+    #[test]
+    fn the_same_again_has_the_time_of_the_first_and_others_have_their_own() {
+        let mut correlator = Correlator::default();
+        let mut since = |second: i64, message: &str| {
+            correlator.judge(&about("pods/a", message), at(second)).unwrap().since
+        };
+        let first = since(1, "m");
+        assert_eq!(first, at(1).as_nanosecond());
+        assert_eq!(since(5, "m"), first);
+        assert!(since(1, "n") > first, "also at the same time");
+        assert_eq!(since(7, "o"), at(7).as_nanosecond());
+    }
+
+    #[test]
+    fn a_component_tells_so_much_of_an_object_and_no_more() {
+        let mut correlator = Correlator::default();
+        let mut count = |regarding: &str, second: i64| {
+            (0..100).filter(|_| correlator.judge(&about(regarding, "m"), at(second)).is_some()).count()
+        };
+        assert_eq!((count("pods/a", 0), count("pods/b", 0)), (25, 25));
+        assert_eq!(count("pods/a", 299), 0);
+        assert_eq!(count("pods/a", 601), 2);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut correlator = Correlator::default();
+        for number in 0..10_000 {
+            correlator.judge(&about(&number.to_string(), "m"), at(number));
+        }
+        let sizes = [correlator.groups.len(), correlator.budgets.len(), correlator.events.len()];
+        // One more than are kept goes when the next one comes.
+        assert_eq!(sizes, [MAX_REMEMBERED + 1; 3]);
+    }
+}
