@@ -90,6 +90,7 @@ struct Inner {
     group: String,
     kind: String,
     name: String,
+    uid: String,
     causes: Vec<Cause>,
     retry_after_seconds: Option<u32>,
     continue_token: String,
@@ -107,6 +108,7 @@ impl Error {
             group: String::new(),
             kind: String::new(),
             name: String::new(),
+            uid: String::new(),
             causes: Vec::new(),
             retry_after_seconds: None,
             continue_token: String::new(),
@@ -122,6 +124,25 @@ impl Error {
         let mut error = Error::new(known.copied().unwrap_or(Reason::BadRequest), message);
         error.0.answered = Some((code, reason.into()));
         error
+    }
+
+    /// Takes over the `details` of the Status that somebody else has answered.
+    pub fn detailed(mut self, details: &Value) -> Error {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+        let cause = |cause: &Value| Cause {
+            reason: text(&cause["reason"]),
+            message: text(&cause["message"]),
+            field: text(&cause["field"]),
+        };
+        let inner = &mut *self.0;
+        inner.group = text(&details["group"]);
+        inner.kind = text(&details["kind"]);
+        inner.name = text(&details["name"]);
+        inner.uid = text(&details["uid"]);
+        inner.causes = details["causes"].as_array().into_iter().flatten().map(cause).collect();
+        let seconds = details["retryAfterSeconds"].as_u64().filter(|seconds| *seconds > 0);
+        inner.retry_after_seconds = seconds.and_then(|seconds| u32::try_from(seconds).ok());
+        self
     }
 
     fn about(reason: Reason, resource: &str, name: &str, message: String) -> Error {
@@ -271,7 +292,8 @@ impl Error {
     pub fn status(&self) -> Value {
         let inner = &*self.0;
         let mut details = serde_json::Map::new();
-        for (key, text) in [("name", &inner.name), ("group", &inner.group), ("kind", &inner.kind)] {
+        for (key, text) in [("name", &inner.name), ("group", &inner.group), ("kind", &inner.kind), ("uid", &inner.uid)]
+        {
             if !text.is_empty() {
                 details.insert(key.into(), text.as_str().into());
             }
@@ -329,6 +351,15 @@ mod tests {
         assert_eq!(error.to_string(), r#"deployments.apps "web" not found"#);
         assert_eq!(error.status()["details"], json!({"name": "web", "group": "apps", "kind": "deployments"}));
         assert_eq!(error.code(), 404);
+    }
+
+    #[test]
+    fn what_somebody_else_says_is_passed_on() {
+        let details = json!({"name": "n", "group": "g", "kind": "k", "uid": "u", "retryAfterSeconds": 7,
+            "causes": [{"reason": "R", "message": "m", "field": "spec.x"}]});
+        let error = Error::answered(422, "Invalid", "no").detailed(&details);
+        assert_eq!((&error.status()["details"], error.retry_after_seconds()), (&details, Some(7)));
+        assert_eq!(Error::answered(422, "", "no").detailed(&Value::Null).status().get("details"), None);
     }
 
     #[test]

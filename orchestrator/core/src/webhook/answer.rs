@@ -31,6 +31,7 @@ pub struct Denial {
     code: u16,
     reason: String,
     message: String,
+    details: Value,
 }
 
 impl Hook {
@@ -71,7 +72,7 @@ impl Hook {
         };
         let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok());
         let code = code.filter(|code| (DENIED..600).contains(code)).unwrap_or(DENIED);
-        Denial { code, reason: reason.into(), message }
+        Denial { code, reason: reason.into(), message, details: status["details"].clone() }
     }
 
     /// `object` after the patch. Errors: 500 if it does not apply, or if there is no object.
@@ -95,7 +96,7 @@ impl Hook {
 impl Denial {
     /// As the client is told.
     pub fn into_error(self) -> Error {
-        Error::answered(self.code, &self.reason, self.message)
+        Error::answered(self.code, &self.reason, self.message).detailed(&self.details)
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) static STRATEGY: Strategy = Strategy {
     },
     prepare_update: |definition, _| remember_storage(definition),
     validate,
+    validate_create: |definition, findings| costs(definition, &Value::Null, &mut findings.errors),
     validate_update,
     ..PLAIN
 };
@@ -290,6 +291,21 @@ fn validate_update(new: &Value, old: &Value, findings: &mut Findings) {
     }
     let plural = |spec: &Value| spec["names"]["plural"].clone();
     immutable(&mut findings.errors, "spec.names.plural", &plural(spec), &plural(before));
+    costs(new, old, &mut findings.errors);
+}
+
+/// What each rule may cost, in the versions whose schema `old` has not: what was accepted once is not refused later.
+fn costs(definition: &Value, old: &Value, errors: &mut Errors) {
+    let list = &definition["spec"]["versions"];
+    let is_known = |version: &Value| {
+        let same = |field: &str, before: &Value| before[field] == version[field];
+        items(&old["spec"]["versions"]).any(|before| same("name", before) && same("schema", before))
+    };
+    for (path, schema) in parts(list, "schema") {
+        if items(list).any(|version| version["schema"] == *schema && !is_known(version)) {
+            rules::validate_costs(&schema["openAPIV3Schema"], &child(&path, "openAPIV3Schema"), errors);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,29 +19,48 @@ pub(super) fn validate(schema: &Value, path: &str, errors: &mut Errors) {
         return;
     }
     let mut costs = Costs::default();
-    walk(&read, path, Place { is_resource: true, correlates: true, times: Some(1) }, errors, &mut costs);
+    walk(&read, path, ROOT, errors, &mut costs);
     costs.judge(path, errors);
+}
+
+/// Checks what each of the rules may cost by itself.
+pub(super) fn validate_costs(schema: &Value, path: &str, errors: &mut Errors) {
+    let read = Schema::read(schema);
+    if !read.has_rules {
+        return;
+    }
+    let mut costs = Costs::default();
+    walk(&read, path, ROOT, &mut Errors::new(), &mut costs);
+    for Cost { cost, path, what } in costs.list.into_iter().filter(|cost| cost.cost > RULE_COST_MAX) {
+        errors.push(FieldError::forbidden(&path, &too_expensive(what, cost, RULE_COST_MAX)));
+    }
 }
 
 /// What rules may cost by estimation: the whole, and the most expensive ones.
 #[derive(Default)]
 struct Costs {
     total: u64,
-    paths: Vec<(u64, String)>,
+    list: Vec<Cost>,
+}
+
+struct Cost {
+    cost: u64,
+    path: String,
+    what: &'static str,
 }
 
 impl Costs {
-    fn add(&mut self, cost: u64, path: &str) {
+    fn add(&mut self, cost: u64, path: String, what: &'static str) {
         self.total = self.total.saturating_add(cost);
-        self.paths.push((cost, path.into()));
+        self.list.push(Cost { cost, path, what });
     }
 
     fn judge(mut self, path: &str, errors: &mut Errors) {
         if self.total <= TOTAL_COST_MAX {
             return;
         }
-        self.paths.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
-        for (_, path) in self.paths.iter().take(EXPENSIVE_NAMED) {
+        self.list.sort_by_key(|cost| std::cmp::Reverse(cost.cost));
+        for Cost { path, .. } in self.list.iter().take(EXPENSIVE_NAMED) {
             let why =
                 "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
             errors.push(FieldError::forbidden(path, why));
@@ -84,6 +103,8 @@ struct Place {
     /// How often its values may stand in an object; none if no limit is set.
     times: Option<u64>,
 }
+
+const ROOT: Place = Place { is_resource: true, correlates: true, times: Some(1) };
 
 fn walk(schema: &Schema, path: &str, place: Place, errors: &mut Errors, costs: &mut Costs) {
     for (index, rule) in schema.rules.iter().enumerate() {
@@ -147,11 +168,7 @@ fn one(rule: &Rule, schema: &Schema, path: &str, place: Place, errors: &mut Erro
         ("messageExpression", "estimated messageExpression cost", rule.message_program.as_ref()),
     ] {
         let Some(Ok(program)) = program else { continue };
-        let cost = estimated(program, schema, place);
-        if cost > RULE_COST_MAX {
-            errors.push(FieldError::forbidden(&at(field), &too_expensive(what, cost, RULE_COST_MAX)));
-        }
-        costs.add(cost, &at(field));
+        costs.add(estimated(program, schema, place), at(field), what);
     }
     field_path(rule, schema, path, errors);
 }

@@ -21,6 +21,7 @@ fn complaints(path: &str, value: Value) -> Vec<String> {
         }
     }
     let mut findings = Findings::default();
+    costs(&definition, &Value::Null, &mut findings.errors);
     validate(&definition, &mut findings);
     findings.errors.iter().map(ToString::to_string).collect()
 }
@@ -266,4 +267,25 @@ fn rules_that_may_cost_too_much_are_refused_with_the_factor() {
     let total = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of";
     assert!(found.iter().any(|why| why.contains("contributed to estimated rule cost total")), "{found:?}");
     assert!(found.last().unwrap().contains(total), "{found:?}");
+}
+
+#[test]
+fn rules_that_were_accepted_once_may_stay() {
+    let pairs = json!({"type": "array", "items": {"type": "string"},
+        "x-kubernetes-validations": [{"rule": "self.all(a, self.exists_one(b, a == b))", "message": "m"}]});
+    let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"list": pairs}}});
+    let version = |name: &str, schema: &Value| json!({"name": name, "schema": schema});
+    let definition = |versions: &[Value]| json!({"spec": {"versions": versions}});
+    let count = |new: &[Value], old: &[Value]| {
+        let mut errors = Errors::new();
+        costs(&definition(new), &definition(old), &mut errors);
+        errors.len()
+    };
+    let (old, mut changed) = (version("v1", &schema), schema.clone());
+    changed["openAPIV3Schema"]["description"] = "changed".into();
+    assert_eq!(count(&[old.clone()], &[]), 1);
+    assert_eq!(count(&[old.clone()], &[old.clone()]), 0);
+    assert_eq!(count(&[version("v1", &changed)], &[old.clone()]), 1);
+    assert_eq!(count(&[old.clone(), version("v2", &schema)], &[old.clone()]), 1);
+    assert_eq!(count(&[old.clone(), version("v2", &changed)], &[old.clone(), version("v2", &changed)]), 0);
 }
