@@ -125,10 +125,18 @@ fn events(kubectl: &Kubectl, pod: &str) {
     assert!(!kubectl.run("events --types=Warning").ok().contains("Normal"));
     contains(&kubectl.run("events --types=Normal -A").ok(), &["NAMESPACE", "Scheduled"]);
     contains(&kubectl.run("events --for deployment/hello -o json").ok(), &["\"kind\": \"EventList\""]);
-    contains(&kubectl.run("get events --sort-by=.lastTimestamp -o wide").ok(), &["SUBOBJECT", "spec.containers{hello}"]);
-    let chosen = format!("get events --field-selector involvedObject.name={pod},reason=Scheduled,type=Normal -o name");
+    contains(
+        &kubectl.run("get events --sort-by=.lastTimestamp -o wide").ok(),
+        &["SUBOBJECT", "spec.containers{hello}"],
+    );
+    let chosen =
+        format!("get events --field-selector involvedObject.name={pod},reason=Scheduled,type=Normal -o name");
     assert_eq!(kubectl.run(&chosen).ok().lines().count(), 1);
-    let mut watch = kubectl.command(&["events", "--for", "deployment/hello", "-w"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut watch = kubectl
+        .command(&["events", "--for", "deployment/hello", "-w"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains("ScalingReplicaSet")), "what there is comes first");
     watch.kill().unwrap();

@@ -292,7 +292,8 @@ impl Error {
     pub fn status(&self) -> Value {
         let inner = &*self.0;
         let mut details = serde_json::Map::new();
-        for (key, text) in [("name", &inner.name), ("group", &inner.group), ("kind", &inner.kind), ("uid", &inner.uid)]
+        for (key, text) in
+            [("name", &inner.name), ("group", &inner.group), ("kind", &inner.kind), ("uid", &inner.uid)]
         {
             if !text.is_empty() {
                 details.insert(key.into(), text.as_str().into());

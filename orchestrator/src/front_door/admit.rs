@@ -6,6 +6,7 @@ use super::decode;
 use super::request::{DeleteOptions, Target, WriteOptions};
 use futures_util::future::join_all;
 use peapod_api::{Error, Object, Subresource};
+use peapod_core::admission;
 use peapod_core::auth::User;
 use peapod_core::policy::{self, Write};
 use peapod_core::schema::decode::{Decoded, FieldValidation};
@@ -85,8 +86,9 @@ impl FrontDoor {
             && webhooks.validating(kind).is_empty()
     }
 
-    /// Lets policies, and then webhooks, change what a write shall make of `old`, or of nothing. Returns the warnings.
-    /// Errors: a policy fails, a webhook fails or denies the write.
+    /// Lets policies, and then webhooks, change what a write shall make of `old`, or of nothing: then they see what the
+    /// cluster itself adds. Returns the warnings. Errors: the object cannot be created here, a policy fails, a webhook
+    /// fails or denies the write.
     pub(super) async fn mutate(
         &self,
         asked: &Asked<'_>,
@@ -96,6 +98,9 @@ impl FrontDoor {
         let snapshot = self.cache().snapshot();
         if FrontDoor::admits_all(&snapshot, &asked.target.kind) {
             return Ok(Vec::new());
+        }
+        if old.is_none() && asked.target.subresource.is_none() {
+            admission::complete(&snapshot, &asked.target.kind, object, self.moment(&snapshot).stamp.seed)?;
         }
         let old = old.map(|old| asked.seen(&old.value()).into_owned());
         let before = asked.seen(object).into_owned();

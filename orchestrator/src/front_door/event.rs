@@ -53,8 +53,7 @@ impl FrontDoor {
             else {
                 return;
             };
-            let telling =
-                Telling { regarding: &regarding, type_, reason: &reason, message, source, suffix };
+            let telling = Telling { regarding: &regarding, type_, reason: &reason, message, source, suffix };
             if let Err(error) = self.record(&telling).await {
                 tracing::debug!(%regarding, reason, %error, "an event was dropped");
             }

@@ -11,7 +11,7 @@ const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// Of several default classes the newest is taken, then the one whose name comes first. A claim that names the empty class
 /// wants none.
-pub(super) fn admit(snapshot: &Snapshot, claim: &mut Value) {
+pub(super) fn complete(snapshot: &Snapshot, claim: &mut Value) {
     let named = claim["spec"]["storageClassName"].is_string()
         || !text(&claim["metadata"]["annotations"][CLASS_ANNOTATION]).is_empty();
     if named || !claim["spec"].is_object() {
@@ -51,7 +51,7 @@ mod tests {
             world(&[("a", "true", old), ("b", "true", new), ("c", "true", new), ("d", "false", new)]);
         let admitted = |snapshot: &Snapshot, spec: Value| {
             let mut claim = json!({"metadata": {"name": "x"}, "spec": spec});
-            admit(snapshot, &mut claim);
+            complete(snapshot, &mut claim);
             claim["spec"]["storageClassName"].take()
         };
         assert_eq!(admitted(&snapshot, json!({})), "b");

@@ -20,15 +20,20 @@ fn limits(snapshot: &Snapshot, namespace: &str, type_: &str) -> Vec<Value> {
     limits.filter(|limit| limit["type"] == type_).collect()
 }
 
-/// Fills in what a new pod's containers do not say, then judges it. Errors: 403 with all that is beyond the limits.
+/// Fills in what a new pod's containers do not say.
+pub(super) fn fill_pod(snapshot: &Snapshot, pod: &mut Value) {
+    let container_limits = limits(snapshot, text(&pod["metadata"]["namespace"]), "Container");
+    fill(pod, &container_limits);
+}
+
+/// Judges a new pod, whose class is that of what was filled in. Errors: 403 with all that is beyond the limits.
 pub(super) fn admit_pod(snapshot: &Snapshot, pod: &mut Value) -> Result<(), Error> {
     let namespace = text(&pod["metadata"]["namespace"]).to_string();
     if snapshot.list(RESOURCE, Some(&namespace)).next().is_none() {
         return Ok(());
     }
-    let container_limits = limits(snapshot, &namespace, "Container");
-    fill(pod, &container_limits);
     pod["status"]["qosClass"] = qos_class(&pod["spec"]).into();
+    let container_limits = limits(snapshot, &namespace, "Container");
     let mut faults = Vec::new();
     for container in LISTS.iter().flat_map(|(list, _)| items(&pod["spec"][*list])) {
         let asked = Asked::of(&container["resources"]);
@@ -179,7 +184,12 @@ mod tests {
     fn admitted(limits: Value, resources: Value) -> Result<Value, String> {
         let mut pod = json!({"metadata": {"name": "p", "namespace": "d"},
             "spec": {"containers": [{"name": "a", "resources": resources}]}});
-        admit_pod(&world(limits), &mut pod).map(|()| pod).map_err(|error| error.to_string())
+        let world = world(limits);
+        fill_pod(&world, &mut pod);
+        let once = pod.clone();
+        fill_pod(&world, &mut pod);
+        assert_eq!(pod, once, "filling in again adds nothing");
+        admit_pod(&world, &mut pod).map(|()| pod).map_err(|error| error.to_string())
     }
 
     #[test]

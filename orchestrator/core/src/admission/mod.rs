@@ -24,6 +24,20 @@ fn is_core(kind: &Kind, plural: &str) -> bool {
     kind.group.is_empty() && kind.plural == plural
 }
 
+/// Adds to a new object what is missing, as Kubernetes does before it lets policies and webhooks change it. Done again it adds to
+/// what they have changed. Errors: 403, 404, 405 if the object cannot be created here, or names what is not there.
+pub fn complete(snapshot: &Snapshot, kind: &Kind, object: &mut Value, seed: u64) -> Result<(), Error> {
+    namespace::admit_create(snapshot, kind, object)?;
+    custom::admit_create(snapshot, kind)?;
+    if is_core(kind, "pods") {
+        pod::complete(snapshot, object, seed)?;
+    }
+    if is_core(kind, "persistentvolumeclaims") {
+        claim::complete(snapshot, object);
+    }
+    Ok(())
+}
+
 /// Admits a prepared new object. The same snapshot and seed give the same allocations. Returns warnings.
 pub fn admit_create(
     snapshot: &Snapshot,
@@ -32,13 +46,9 @@ pub fn admit_create(
     ranges: &Ranges,
     stamp: &Stamp,
 ) -> Result<Vec<String>, Error> {
-    namespace::admit_create(snapshot, kind, object)?;
-    custom::admit_create(snapshot, kind)?;
+    complete(snapshot, kind, object, stamp.seed)?;
     if is_core(kind, "pods") {
-        pod::admit(snapshot, object)?;
-    }
-    if is_core(kind, "persistentvolumeclaims") {
-        claim::admit(snapshot, object);
+        limit_range::admit_pod(snapshot, object)?;
     }
     settled(snapshot, kind, object)?;
     if is_core(kind, "services") {

@@ -15,13 +15,14 @@ const DEFAULT_ACCOUNT: &str = "default";
 const PATIENCE_SECONDS: i64 = 300;
 const CONDITIONS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
-pub(super) fn admit(snapshot: &Snapshot, pod: &mut Value) -> Result<(), Error> {
+/// Adds what is missing. Errors: 403 for an account or a class that is not there.
+pub(super) fn complete(snapshot: &Snapshot, pod: &mut Value, seed: u64) -> Result<(), Error> {
     if !pod["spec"].is_object() {
         return Ok(());
     }
-    limit_range::admit_pod(snapshot, pod)?;
+    limit_range::fill_pod(snapshot, pod);
     account(snapshot, pod)?;
-    mount_token(snapshot, pod);
+    mount_token(snapshot, pod, seed);
     priority::admit(snapshot, pod)?;
     tolerate(&mut pod["spec"]);
     Ok(())
@@ -50,12 +51,14 @@ fn account(snapshot: &Snapshot, pod: &mut Value) -> Result<(), Error> {
 
 /// Where clients inside a pod look for its account's token.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// What the volume that holds it is called, up to a few characters.
+const TOKEN_VOLUME: &str = "kube-api-access-";
 /// How long the token counts, in seconds: as Kubernetes asks for it.
 const TOKEN_SECONDS: i64 = 3607;
 
 /// Shows token, authority and namespace to every container of a pod that asks for it, or whose account does. Few modules
 /// speak to the API: unlike in Kubernetes, saying nothing means no.
-fn mount_token(snapshot: &Snapshot, pod: &mut Value) {
+fn mount_token(snapshot: &Snapshot, pod: &mut Value, seed: u64) {
     let (namespace, account) =
         (text(&pod["metadata"]["namespace"]), text(&pod["spec"]["serviceAccountName"]));
     let field = "automountServiceAccountToken";
@@ -63,8 +66,10 @@ fn mount_token(snapshot: &Snapshot, pod: &mut Value) {
     if pod["spec"][field].as_bool().or_else(of_account) != Some(true) {
         return;
     }
-    let suffix = name::suffix(&[text(&pod["metadata"]["uid"]).as_bytes()], 5);
-    let name = format!("kube-api-access-{suffix}");
+    let known = items(&pod["spec"]["volumes"]).map(|volume| text(&volume["name"]));
+    let known = known.into_iter().find(|name| name.starts_with(TOKEN_VOLUME)).map(String::from);
+    let is_known = known.is_some();
+    let name = known.unwrap_or_else(|| format!("{TOKEN_VOLUME}{}", name::suffix(&[&seed.to_le_bytes()], 5)));
     let mount = json!({"name": name, "mountPath": TOKEN_PATH, "readOnly": true});
     let mut is_used = false;
     for list in ["initContainers", "containers"] {
@@ -76,7 +81,7 @@ fn mount_token(snapshot: &Snapshot, pod: &mut Value) {
             push(&mut container["volumeMounts"], mount.clone());
         }
     }
-    if is_used {
+    if is_used && !is_known {
         push(&mut pod["spec"]["volumes"], access_volume(&name));
     }
 }
@@ -132,7 +137,10 @@ mod tests {
         let mut pod = json!({"metadata": {"name": "p", "namespace": "d", "uid": "u"}, "spec": {
             "serviceAccountName": "robot", "automountServiceAccountToken": automount,
             "containers": [{"name": "c", "volumeMounts": mounts}]}});
-        admit(&snapshot, &mut pod).unwrap();
+        complete(&snapshot, &mut pod, 7).unwrap();
+        let once = pod.clone();
+        complete(&snapshot, &mut pod, 8).unwrap();
+        assert_eq!(pod, once, "adding again adds nothing");
         (pod["spec"]["volumes"].clone(), pod["spec"]["containers"][0]["volumeMounts"].clone())
     }
 

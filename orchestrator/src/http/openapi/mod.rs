@@ -235,7 +235,8 @@ mod tests {
         let definitions = document["definitions"].as_object().unwrap();
         for kind in KINDS.iter() {
             let own = json!({ "group": kind.group, "version": kind.version, "kind": kind.kind });
-            let kinds = |d: &Value| d["x-kubernetes-group-version-kind"].as_array().cloned().unwrap_or_default();
+            let kinds =
+                |d: &Value| d["x-kubernetes-group-version-kind"].as_array().cloned().unwrap_or_default();
             let found = definitions.values().any(|definition| kinds(definition).contains(&own));
             assert!(found, "{}", kind.resource());
         }

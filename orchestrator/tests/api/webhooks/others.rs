@@ -166,3 +166,60 @@ async fn a_webhook_in_a_pod_is_reached_by_its_service() {
     let path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/hook";
     assert_eq!(admin.ask(Method::DELETE, path, &[], "").await.status(), 200);
 }
+
+#[tokio::test]
+async fn webhooks_see_what_the_cluster_adds_and_what_they_add_is_completed() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let range = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "r"}, "spec": {"limits": [
+        {"type": "Container", "default": {"memory": "64Mi"}}]}});
+    admin.create("/api/v1/namespaces/default/limitranges", &range).await;
+    let class = json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 9});
+    admin.create("/apis/scheduling.k8s.io/v1/priorityclasses", &class).await;
+    let server = Server::start(|request| async move {
+        patch(&request, json!([{"op": "add", "path": "/spec/containers/-", "value": {"name": "sidecar", "image": "hello"}}]))
+    })
+    .await;
+    register(&mut admin, Sort::Mutating, "pods", json!([server.hook("pods.example.com", &["pods"])])).await;
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "spec": {"priorityClassName": "high", "containers": [{"name": "a", "image": "hello"}]}});
+    let made = admin.create(PODS, &pod).await;
+    let asked = server.seen();
+    let seen = asked.iter().find(|request| request["operation"] == "CREATE").unwrap()["object"].clone();
+    assert_eq!(
+        (&seen["spec"]["priority"], &seen["spec"]["serviceAccountName"]),
+        (&json!(9), &json!("default"))
+    );
+    assert_eq!(seen["spec"]["tolerations"].as_array().unwrap().len(), 2);
+    let limits = json!({"memory": "64Mi"});
+    assert_eq!(seen["spec"]["containers"][0]["resources"]["limits"], limits);
+    assert!(seen["metadata"]["uid"].is_null() && seen["status"]["qosClass"].is_null(), "{seen}");
+    assert_eq!(made["spec"]["containers"][1]["resources"]["limits"], limits);
+    assert_eq!(made["spec"]["tolerations"], seen["spec"]["tolerations"]);
+    let homeless = admin.ask(Method::POST, "/api/v1/namespaces/none/pods", &[], pod.to_string()).await;
+    assert_eq!(
+        (homeless.status(), homeless.json()["message"].clone()),
+        (404, json!("namespaces \"none\" not found"))
+    );
+}
+
+#[tokio::test]
+async fn a_denial_is_passed_on_with_its_details() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let server = Server::start(|request| async move {
+        let status = json!({"code": 422, "reason": "Invalid", "message": "no", "details": {"name": "n", "kind": "k",
+            "causes": [{"reason": "FieldValueInvalid", "message": "too odd", "field": "data.x"}]}});
+        respond(&request, json!({"allowed": false, "status": status}))
+    })
+    .await;
+    let hook = server.hook("maps.example.com", &["configmaps"]);
+    register(&mut admin, Sort::Validating, "maps", json!([hook])).await;
+    let odd = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"}});
+    let refused =
+        admin.ask(Method::POST, "/api/v1/namespaces/default/configmaps", &[], odd.to_string()).await;
+    assert_eq!((refused.status(), refused.json()["reason"].clone()), (422, json!("Invalid")));
+    let details = json!({"name": "n", "kind": "k",
+        "causes": [{"reason": "FieldValueInvalid", "message": "too odd", "field": "data.x"}]});
+    assert_eq!(refused.json()["details"], details);
+}
