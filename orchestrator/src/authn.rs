@@ -12,7 +12,7 @@ use peapod_api::Error;
 use peapod_api::error::Reason;
 use peapod_core::auth::account::{Claims, ISSUER};
 use peapod_core::auth::bootstrap::{self, Refused};
-use peapod_core::auth::{self, MASTERS, NODES, User};
+use peapod_core::auth::{self, MASTERS, NODE_PREFIX, NODES, User};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +27,7 @@ pub struct Identity(pub(crate) User);
 impl Identity {
     /// The agent of the node `name`.
     pub fn node(name: &str) -> Identity {
-        Identity(User::new(&format!("system:node:{name}"), &[NODES]))
+        Identity(User::new(&format!("{NODE_PREFIX}{name}"), &[NODES]))
     }
 
     /// The administrator, who may do everything.

@@ -67,6 +67,11 @@ impl ImageError {
     }
 }
 
+/// `ErrImagePull`, for that reason.
+fn failed(why: String) -> ImageError {
+    ImageError::new(ImageError::ERR_IMAGE_PULL, why)
+}
+
 /// Where images come from.
 #[async_trait]
 pub trait ImageSource: Send + Sync {

@@ -92,9 +92,9 @@ impl Puller {
     async fn fetch(&self, name: &ImageName) -> Result<ResolvedImage, ImageError> {
         let manifest = self.source.manifest(name).await?;
         let image = self.blob(name, &manifest).await?;
-        self.store.set(name, &image.digest).map_err(|error| {
-            ImageError::new(ImageError::ERR_IMAGE_PULL, format!("cannot store the image's name: {error}"))
-        })?;
+        self.store
+            .set(name, &image.digest)
+            .map_err(|error| super::failed(format!("cannot store the image's name: {error}")))?;
         Ok(image)
     }
 

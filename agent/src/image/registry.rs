@@ -1,6 +1,6 @@
 //! Images over HTTP: the read half of the OCI distribution API, as the control plane serves it under `/v2/`.
 
-use super::{ImageError, ImageName, ImageSource, MAX_IMAGE_BYTES, Manifest};
+use super::{ImageError, ImageName, ImageSource, MAX_IMAGE_BYTES, Manifest, failed};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -137,10 +137,6 @@ fn pinned(name: &ImageName, manifest: &[u8], layer: Manifest) -> Result<Manifest
         }
         _ => Ok(layer),
     }
-}
-
-fn failed(why: String) -> ImageError {
-    ImageError::new(ImageError::ERR_IMAGE_PULL, why)
 }
 
 fn unavailable(why: String) -> ImageError {

@@ -1,6 +1,6 @@
 //! Pulled images on the agent's disk: `blobs/sha256/HEX` and an index from full names to digests.
 
-use super::{Flight, ImageError, ImageName, MAX_IMAGE_BYTES, Manifest, ResolvedImage};
+use super::{Flight, ImageError, ImageName, MAX_IMAGE_BYTES, Manifest, ResolvedImage, failed};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
@@ -126,10 +126,6 @@ impl ImageStore {
         }
         Ok(freed_bytes)
     }
-}
-
-fn failed(why: String) -> ImageError {
-    ImageError::new(ImageError::ERR_IMAGE_PULL, why)
 }
 
 async fn receive(

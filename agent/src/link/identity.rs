@@ -2,6 +2,7 @@
 
 use super::address::{CaHash, ServerUrl};
 use anyhow::{Context, bail};
+use peapod_api::well_known::{NODE_PREFIX, NODES};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,8 +21,6 @@ const NODE: &str = "node.json";
 const PAIR: &str = "node.pem";
 /// The key of a certificate that has been asked for.
 const PENDING_KEY: &str = "node.key";
-/// The group of nodes.
-const GROUP: &str = "system:nodes";
 
 /// A node that has joined.
 #[derive(Clone, Debug)]
@@ -182,8 +181,8 @@ pub(super) fn ask(dir: &Path, name: &str) -> anyhow::Result<Asked> {
     };
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, GROUP);
-    params.distinguished_name.push(DnType::CommonName, format!("system:node:{name}"));
+    params.distinguished_name.push(DnType::OrganizationName, NODES);
+    params.distinguished_name.push(DnType::CommonName, format!("{NODE_PREFIX}{name}"));
     let request = params.serialize_request(&key).context("cannot make a certificate request")?;
     let mut input = key.public_key_raw().to_vec();
     input.extend_from_slice(name.as_bytes());

@@ -10,13 +10,13 @@ use crate::api::{Api, ApiError, Retry, Seen};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
+use peapod_api::well_known::KUBELET_CLIENT;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
 
 const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-const SIGNER: &str = "kubernetes.io/kube-apiserver-client-kubelet";
 /// How long the server may take to sign before it is asked again.
 const SIGNED_WITHIN: Duration = Duration::from_secs(60);
 /// How often it is said that something is still awaited.
@@ -139,7 +139,7 @@ pub(super) async fn certify(api: &Api, asked: &Asked) -> Result<String, Failure>
     let object = json!({
         "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
         "metadata": {"name": asked.name},
-        "spec": {"request": STANDARD.encode(&asked.request_pem), "signerName": SIGNER,
+        "spec": {"request": STANDARD.encode(&asked.request_pem), "signerName": KUBELET_CLIENT,
             "usages": ["digital signature", "client auth"]},
     });
     match api.create(REQUESTS, &object).await {

@@ -30,5 +30,3 @@ pub use serve::serve;
 
 /// ALPN of ordinary requests to the API.
 pub const API_PROTOCOL: &[u8] = b"h2";
-/// ALPN of the connection on which the server asks and this agent answers kubelet's paths.
-pub const NODE_PROTOCOL: &[u8] = b"peapod-node/1";

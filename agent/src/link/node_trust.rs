@@ -3,6 +3,7 @@
 
 use super::clock::ServerClock;
 use super::signatures::signatures_by_provider;
+use peapod_api::well_known::{NODE_PREFIX, NODES};
 use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -12,9 +13,6 @@ use rustls::{DistinguishedName, Error, RootCertStore};
 use std::sync::Arc;
 use std::time::Duration;
 use x509_parser::prelude::{FromDer, X509Certificate};
-
-const GROUP: &str = "system:nodes";
-const NAME_PREFIX: &str = "system:node:";
 
 /// Judges nodes by the cluster's authority and the server's time.
 #[derive(Debug)]
@@ -50,8 +48,8 @@ impl NodeTrust {
 pub(super) fn node_of(chain: &[CertificateDer<'_>]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
     let subject = certificate.subject();
-    let is_node = subject.iter_organization().any(|group| group.as_str() == Ok(GROUP));
-    let name = subject.iter_common_name().next()?.as_str().ok()?.strip_prefix(NAME_PREFIX)?;
+    let is_node = subject.iter_organization().any(|group| group.as_str() == Ok(NODES));
+    let name = subject.iter_common_name().next()?.as_str().ok()?.strip_prefix(NODE_PREFIX)?;
     (is_node && !name.is_empty()).then(|| name.to_string())
 }
 

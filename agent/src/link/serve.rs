@@ -1,9 +1,9 @@
 //! The connection on which the roles are reversed: this agent opens it and keeps it, the server asks on it.
 
-use super::NODE_PROTOCOL;
 use super::dial::Dialer;
 use crate::Agent;
 use crate::api::Retry;
+use peapod_api::well_known::NODE_PROTOCOL;
 use std::time::Duration;
 use tokio::time::Instant;
 

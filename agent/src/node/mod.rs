@@ -7,6 +7,7 @@ pub(crate) use describe::Machine;
 use crate::api::{Api, ApiError, MERGE_PATCH, Retry, Seen};
 use crate::pods::PodRange;
 use futures_util::StreamExt;
+use peapod_api::well_known::NODE_LEASES;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,7 @@ async fn renew(api: &Api, node: &str) -> Result<(), ApiError> {
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": spec,
         "metadata": {
-            "name": node, "namespace": "kube-node-lease",
+            "name": node, "namespace": NODE_LEASES,
             "ownerReferences": [
                 {"apiVersion": "v1", "kind": "Node", "name": node, "uid": owner["metadata"]["uid"]},
             ],

@@ -9,12 +9,10 @@ use crate::logs::Directory;
 use crate::network::{EgressRules, Fabric, PodIdentity};
 use crate::runtime::Runtime;
 use crate::volume::reference::References;
+use peapod_api::well_known::ALLOW_EGRESS;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The annotation that lets a pod out of the cluster: rules, separated by commas.
-const ALLOW_EGRESS: &str = "peapod.dev/allow-egress";
 
 /// The node, as its pods use it.
 pub(crate) struct Context {

@@ -2,6 +2,8 @@
 
 use super::{Seen, Source};
 use crate::network::{Affinity, Protocol, ServicePort, Tables};
+use peapod_api::meta::items;
+use peapod_api::well_known::SERVICE_LABEL;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +11,6 @@ use std::sync::Arc;
 
 /// The cluster's DNS domain.
 const DOMAIN: &str = "cluster.local";
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 type Name = (String, String);
 
@@ -37,10 +38,6 @@ fn name(object: &Value) -> Name {
     (text("namespace"), text("name"))
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
 fn protocol(port: &Value) -> Option<Protocol> {
     match port["protocol"].as_str().unwrap_or("TCP") {
         "TCP" => Some(Protocol::Tcp),
@@ -57,7 +54,7 @@ fn port_number(value: &Value) -> Option<u16> {
 fn addresses(service: &Value) -> Vec<IpAddr> {
     let spec = &service["spec"];
     let one = spec["clusterIP"].as_str().into_iter();
-    let all: BTreeSet<IpAddr> = list(&spec["clusterIPs"])
+    let all: BTreeSet<IpAddr> = items(&spec["clusterIPs"])
         .filter_map(Value::as_str)
         .chain(one)
         .filter_map(|ip| ip.parse().ok())
@@ -104,7 +101,7 @@ impl Services {
 fn node_ports(service: &Value) -> Vec<NodePort> {
     let Some(ip) = addresses(service).first().copied() else { return Vec::new() };
     let (namespace, service_name) = name(service);
-    let ports = list(&service["spec"]["ports"]).filter_map(|port| {
+    let ports = items(&service["spec"]["ports"]).filter_map(|port| {
         Some(NodePort {
             port: port_number(&port["nodePort"]).filter(|port| *port != 0)?,
             udp: protocol(port)? == Protocol::Udp,
@@ -125,7 +122,7 @@ fn add_service(tables: &mut Tables, old: &Tables, key: &Name, service: &Value, s
         return;
     }
     tables.add_name(&own_name, own.iter().copied());
-    for port in list(&service["spec"]["ports"]) {
+    for port in items(&service["spec"]["ports"]) {
         let (Some(protocol), Some(number)) = (protocol(port), port_number(&port["port"])) else { continue };
         let port_name = port["name"].as_str().unwrap_or_default();
         let endpoints: Vec<SocketAddr> =
@@ -156,21 +153,21 @@ fn is_ready(endpoint: &Value) -> bool {
 }
 
 fn ips(endpoint: &Value) -> impl Iterator<Item = IpAddr> {
-    list(&endpoint["addresses"]).filter_map(|ip| ip.as_str()?.parse().ok())
+    items(&endpoint["addresses"]).filter_map(|ip| ip.as_str()?.parse().ok())
 }
 
 fn endpoints(slice: &Value, port_name: &str, wanted: Protocol) -> Vec<SocketAddr> {
-    let mut ports = list(&slice["ports"]);
+    let mut ports = items(&slice["ports"]);
     let matching =
         ports.find(|p| p["name"].as_str().unwrap_or_default() == port_name && protocol(p) == Some(wanted));
     let Some(port) = matching.and_then(|port| port_number(&port["port"])) else { return Vec::new() };
-    let ready = list(&slice["endpoints"]).filter(|endpoint| is_ready(endpoint));
+    let ready = items(&slice["endpoints"]).filter(|endpoint| is_ready(endpoint));
     ready.flat_map(ips).map(|ip| SocketAddr::new(ip, port)).collect()
 }
 
 fn add_headless(tables: &mut Tables, own_name: &str, slices: &[&Value]) {
     let ready =
-        slices.iter().flat_map(|slice| list(&slice["endpoints"])).filter(|endpoint| is_ready(endpoint));
+        slices.iter().flat_map(|slice| items(&slice["endpoints"])).filter(|endpoint| is_ready(endpoint));
     let mut all = BTreeSet::new();
     for endpoint in ready {
         let addresses: Vec<IpAddr> = ips(endpoint).collect();

@@ -59,9 +59,9 @@ where
         Laned { lanes, place: Place::Here(metered) }
     }
 
-    fn poll_here(&mut self, cx: &mut Context<'_>) -> Option<Poll<F::Output>> {
+    fn poll_here(&mut self, context: &mut Context<'_>) -> Option<Poll<F::Output>> {
         let Place::Here(guest) = &mut self.place else { return None };
-        let outcome = Pin::new(&mut *guest).poll(cx);
+        let outcome = Pin::new(&mut *guest).poll(context);
         if outcome.is_pending() && !guest.is_busy() {
             return Some(Poll::Pending);
         }
@@ -74,9 +74,9 @@ where
         None
     }
 
-    fn poll_away(&mut self, cx: &mut Context<'_>) -> Option<Poll<F::Output>> {
+    fn poll_away(&mut self, context: &mut Context<'_>) -> Option<Poll<F::Output>> {
         let Place::Away(stay) = &mut self.place else { return None };
-        let Poll::Ready(left) = Pin::new(stay).poll(cx) else { return Some(Poll::Pending) };
+        let Poll::Ready(left) = Pin::new(stay).poll(context) else { return Some(Poll::Pending) };
         self.place = Place::Ended;
         match left {
             Ok(Leave::Ended(output)) => return Some(Poll::Ready(output)),
@@ -97,10 +97,10 @@ where
 {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
         loop {
-            if let Some(outcome) = this.poll_here(cx).or_else(|| this.poll_away(cx)) {
+            if let Some(outcome) = this.poll_here(context).or_else(|| this.poll_away(context)) {
                 return outcome;
             }
             // Only when the batch lane was shut down under it: nothing will come any more.
@@ -117,12 +117,12 @@ struct Stay<F>(Option<Metered<F>>);
 impl<F: Future + Unpin> Future for Stay<F> {
     type Output = Leave<F>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Leave<F>> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Leave<F>> {
         if let Some(guest) = self.0.take_if(|guest| guest.is_rested(Instant::now())) {
             return Poll::Ready(Leave::Rested(guest));
         }
         let Some(guest) = &mut self.0 else { return Poll::Pending };
-        let output = ready!(Pin::new(guest).poll(cx));
+        let output = ready!(Pin::new(guest).poll(context));
         // The guest's store is dropped with its future, before anybody hears of its end.
         self.0 = None;
         Poll::Ready(Leave::Ended(output))

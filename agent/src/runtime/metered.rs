@@ -47,10 +47,10 @@ impl<F: Future + Unpin> Metered<F> {
     }
 
     /// Ready once the account lets guests run.
-    fn poll_unthrottled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_unthrottled(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             if let Some(throttle) = &mut self.throttle {
-                if throttle.until.as_mut().poll(cx).is_pending() {
+                if throttle.until.as_mut().poll(context).is_pending() {
                     return Poll::Pending;
                 }
                 self.account.note_throttled(throttle.since.elapsed());
@@ -68,13 +68,13 @@ impl<F: Future + Unpin> Metered<F> {
 impl<F: Future + Unpin> Future for Metered<F> {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
-        if this.account.is_limited() && this.poll_unthrottled(cx).is_pending() {
+        if this.account.is_limited() && this.poll_unthrottled(context).is_pending() {
             return Poll::Pending;
         }
         let slice = Slice::begin(&this.ticker);
-        let outcome = Pin::new(&mut this.inner).poll(cx);
+        let outcome = Pin::new(&mut this.inner).poll(context);
         let (now, spent) = slice.end();
         this.account.charge(now, spent);
         this.credit.charge(now, spent);

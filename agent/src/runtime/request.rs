@@ -173,9 +173,9 @@ impl InFlight {
     }
 
     /// Runs the guest until it waits or ends; `Ready` once it has ended.
-    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<wasmtime::Result<()>> {
+    fn poll_run(&mut self, context: &mut Context<'_>) -> Poll<wasmtime::Result<()>> {
         let Some((run, _)) = &mut self.run else { return Poll::Ready(Ok(())) };
-        let outcome = run.poll_unpin(cx);
+        let outcome = run.poll_unpin(context);
         if outcome.is_ready() {
             self.run = None;
         }
@@ -184,9 +184,9 @@ impl InFlight {
 
     /// Runs the guest until it has given the response's head.
     async fn head(&mut self, receiver: &mut oneshot::Receiver<Head>) -> Result<Head, Failure> {
-        std::future::poll_fn(|cx| {
-            let ran = self.poll_run(cx);
-            match (receiver.poll_unpin(cx), ran) {
+        std::future::poll_fn(|context| {
+            let ran = self.poll_run(context);
+            match (receiver.poll_unpin(context), ran) {
                 (Poll::Ready(Ok(head)), ran) => {
                     if let Poll::Ready(Err(error)) = ran {
                         self.note(&error);
@@ -248,7 +248,7 @@ impl Drop for InFlight {
         let mut rest = InFlight { server: server.clone(), line, run: Some(run) };
         let finish = async move {
             let over = rest.server.over.clone();
-            let running = std::future::poll_fn(|cx| rest.poll_run(cx));
+            let running = std::future::poll_fn(|context| rest.poll_run(context));
             match over.run_until_cancelled(tokio::time::timeout(AFTERWARDS_DEADLINE, running)).await {
                 Some(Ok(Err(error))) => rest.note(&error),
                 Some(Err(_)) => rest.log("the instance went on too long after its response and was ended"),
@@ -275,26 +275,26 @@ pub(super) struct GuestBody {
 }
 
 impl GuestBody {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(guest) = &mut self.guest
-            && let Poll::Ready(outcome) = guest.poll_run(cx)
+            && let Poll::Ready(outcome) = guest.poll_run(context)
         {
             if let Err(error) = outcome {
                 guest.note(&error);
             }
             self.guest = None;
         }
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if frame.is_pending() && self.poll_deadline(cx).is_ready() {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_pending() && self.poll_deadline(context).is_ready() {
             return Poll::Ready(Some(Err(BodyError::HttpResponseTimeout)));
         }
         frame
     }
 
     /// Ready when the guest has streamed for too long; it is ended then.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(STREAM_DEADLINE)));
-        std::task::ready!(deadline.as_mut().poll(cx));
+        std::task::ready!(deadline.as_mut().poll(context));
         if let Some(mut guest) = self.guest.take() {
             guest.abandon();
             guest.log("the response's body took too long: the instance was ended");
@@ -309,11 +309,11 @@ impl Body for Answer {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
-            Answer::Plain(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Answer::Guest(body) => body.poll_frame(cx),
+            Answer::Plain(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+            Answer::Guest(body) => body.poll_frame(context),
         }
     }
 

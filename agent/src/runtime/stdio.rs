@@ -54,7 +54,7 @@ impl StdoutStream for Output {
 #[async_trait::async_trait]
 impl Pollable for Output {
     async fn ready(&mut self) {
-        std::future::poll_fn(|cx| self.0.poll_ready(cx)).await;
+        std::future::poll_fn(|context| self.0.poll_ready(context)).await;
     }
 }
 
@@ -72,14 +72,18 @@ impl OutputStream for Output {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        Ok(if self.0.poll_ready(&mut cx).is_ready() { MAX_WRITE_BYTES } else { 0 })
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        Ok(if self.0.poll_ready(&mut context).is_ready() { MAX_WRITE_BYTES } else { 0 })
     }
 }
 
 impl AsyncWrite for Output {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        ready!(self.0.poll_ready(cx));
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        ready!(self.0.poll_ready(context));
         let taken = &bytes[..bytes.len().min(MAX_WRITE_BYTES)];
         self.0.write(taken);
         Poll::Ready(Ok(taken.len()))
@@ -132,9 +136,9 @@ struct OpenInputReader(Pin<Box<WaitForCancellationFutureOwned>>);
 impl AsyncRead for OpenInputReader {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        context: &mut Context<'_>,
         _buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        self.0.as_mut().poll(cx).map(Ok)
+        self.0.as_mut().poll(context).map(Ok)
     }
 }

@@ -26,9 +26,7 @@ pub(super) fn project(volume: &KeyedVolume, content: &Content) -> Result<Files, 
     }
     let mut files = Files::new();
     for Item { key, path, mode: own } in &volume.items {
-        if !is_inside(path) {
-            return Err(format!("invalid path {path:?}: it must stay inside of the volume"));
-        }
+        inside(path)?;
         match content.get(key) {
             Some(bytes) => drop(files.insert(path.clone(), (own.unwrap_or(mode), bytes.clone()))),
             None if volume.optional => {}
@@ -42,6 +40,12 @@ pub(super) fn project(volume: &KeyedVolume, content: &Content) -> Result<Files, 
 pub(super) fn is_inside(path: &str) -> bool {
     let ordinary = |part: Component<'_>| matches!(part, Component::Normal(name) if name != "..data");
     !path.is_empty() && Path::new(path).components().all(ordinary)
+}
+
+/// The path, if it is inside. Errors: it is not, in kubelet's words.
+pub(super) fn inside(path: &str) -> Result<&str, String> {
+    let outside = || format!("invalid path {path:?}: it must stay inside of the volume");
+    if is_inside(path) { Ok(path) } else { Err(outside()) }
 }
 
 /// Makes `dir` hold exactly `files`; `number` is one that no earlier content had.

@@ -1,6 +1,6 @@
 //! What a volume is made of: objects, facts of the pod, tokens of its service account.
 
-use super::files::{self, DEFAULT_MODE, Files};
+use super::files::{self, DEFAULT_MODE, Files, inside};
 use super::reference::{Content, Kind, Reference};
 use crate::api::{Api, escape};
 use crate::pods::env;
@@ -137,11 +137,6 @@ fn renew_after(wanted: &AccountToken) -> Duration {
     let (usual, least) = LIFETIME_SECONDS;
     let lifetime = wanted.expiration_seconds.unwrap_or(usual).max(least);
     Duration::from_secs(lifetime * RENEW_AFTER_PERCENT / 100).min(RENEW_AFTER)
-}
-
-fn inside(path: &str) -> Result<&str, String> {
-    let outside = || format!("invalid path {path:?}: it must stay inside of the volume");
-    if files::is_inside(path) { Ok(path) } else { Err(outside()) }
 }
 
 fn file_of(pod: &Pod, item: &DownwardItem, mode: Option<u32>) -> Result<(String, (u32, Vec<u8>)), String> {

@@ -4,12 +4,11 @@ use crate::manifest;
 use crate::table::print;
 use clap::Args;
 use http::Method;
+use peapod_api::well_known::LAST_APPLIED;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Where `kubectl apply` keeps what it applied.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// What is larger is not noted: all annotations of an object together may have twice that.
 const LAST_APPLIED_MAX_BYTES: usize = 128 << 10;
 

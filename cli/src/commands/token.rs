@@ -7,13 +7,12 @@ use clap::{Args, Subcommand};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use peapod_agent::link::{CaHash, JoinToken, ServerUrl};
+use peapod_api::well_known::{JOIN_TOKEN, JOIN_TOKEN_PREFIX};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::process::ExitCode;
 
 const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
-const TYPE: &str = "bootstrap.kubernetes.io/token";
-const PREFIX: &str = "bootstrap-token-";
 /// What ids and secrets are made of: 36 characters.
 const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -51,7 +50,7 @@ impl Token {
                 if format!("{id}.0123456789abcdef").parse::<JoinToken>().is_err() {
                     bail!("{token:?} is no token: expected ID or ID.SECRET");
                 }
-                let path = format!("{SECRETS}/{PREFIX}{id}");
+                let path = format!("{SECRETS}/{JOIN_TOKEN_PREFIX}{id}");
                 client.json(Method::DELETE, &path, &[], "").await.with_context(|| format!("token {id}"))?;
                 print(&format!("token {id} deleted\n"));
             }
@@ -79,8 +78,8 @@ impl Create {
         if let Some(expiration) = expiration {
             data["expiration"] = format!("{expiration:.0}").into();
         }
-        let object = json!({"apiVersion": "v1", "kind": "Secret", "type": TYPE, "stringData": data,
-            "metadata": {"name": format!("{PREFIX}{id}"), "namespace": "kube-system"}});
+        let object = json!({"apiVersion": "v1", "kind": "Secret", "type": JOIN_TOKEN, "stringData": data,
+            "metadata": {"name": format!("{JOIN_TOKEN_PREFIX}{id}"), "namespace": "kube-system"}});
         let headers = [("content-type", "application/json")];
         client.json(Method::POST, SECRETS, &headers, object.to_string()).await?;
         print(&format!("peapod agent --server {server} --token {id}.{secret} --ca-hash {hash}\n"));
@@ -134,7 +133,8 @@ fn random_text(length: usize) -> anyhow::Result<String> {
 }
 
 async fn list(client: &Client) -> anyhow::Result<()> {
-    let secrets = client.get(&format!("{SECRETS}?fieldSelector=type%3D{}", TYPE.replace('/', "%2F"))).await?;
+    let secrets =
+        client.get(&format!("{SECRETS}?fieldSelector=type%3D{}", JOIN_TOKEN.replace('/', "%2F"))).await?;
     let now = Timestamp::now();
     let row = |secret: &Value| {
         let read = |key: &str| {

@@ -173,6 +173,12 @@ impl Error {
         )
     }
 
+    /// 405.
+    pub fn method_not_allowed() -> Error {
+        let why = "the server does not allow this method on the requested resource";
+        Error::new(Reason::MethodNotAllowed, why)
+    }
+
     /// 409: the name is taken.
     pub fn already_exists(resource: &str, name: &str) -> Error {
         Error::about(Reason::AlreadyExists, resource, name, format!("{resource} {name:?} already exists"))
@@ -189,6 +195,19 @@ impl Error {
         let why =
             "the object has been modified; please apply your changes to the latest version and try again";
         Error::conflict(resource, name, why)
+    }
+
+    /// 409: `what` of the object, such as `UID`, is not the one that the client names.
+    pub fn precondition(
+        resource: &str,
+        name: &str,
+        what: &str,
+        wanted: &str,
+        found: impl fmt::Display,
+    ) -> Error {
+        let why =
+            format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
+        Error::conflict(resource, name, &why)
     }
 
     /// 409 of server-side apply: `causes` name the managers and the fields.

@@ -8,11 +8,13 @@ pub mod jsonpath;
 pub mod kind;
 pub mod kinds;
 pub mod meta;
+pub mod names;
 pub mod object;
 pub mod pod;
 pub mod pod_traffic;
 pub mod quantity;
 pub mod selector;
+pub mod well_known;
 
 pub use error::Error;
 pub use field::FieldError;

@@ -1,6 +1,6 @@
 //! What control plane and agent both need to know of a pod's shape.
 
-use crate::meta;
+use crate::meta::{self, items};
 use crate::quantity::Quantity;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -45,17 +45,13 @@ impl Resources {
 pub fn requests(spec: &Value) -> Resources {
     let of = |container: &Value| Resources::read(&container["resources"]["requests"]);
     let running = containers(spec).map(of).fold(Resources::default(), Resources::plus);
-    let starting = list(&spec["initContainers"]).map(of).fold(Resources::default(), Resources::max);
+    let starting = items(&spec["initContainers"]).map(of).fold(Resources::default(), Resources::max);
     running.max(starting).plus(Resources::read(&spec["overhead"]))
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 /// The pod spec's containers, init containers left out.
 pub fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
-    list(&spec["containers"])
+    items(&spec["containers"])
 }
 
 /// Whether a phase is one that a pod never leaves.
@@ -65,7 +61,8 @@ pub fn is_terminal_phase(phase: &str) -> bool {
 
 /// Since when the pod's Ready condition is true.
 pub fn ready_since(pod: &Value) -> Option<Timestamp> {
-    let ready = list(&pod["status"]["conditions"]).find(|c| c["type"] == "Ready" && c["status"] == "True")?;
+    let ready =
+        items(&pod["status"]["conditions"]).find(|c| c["type"] == "Ready" && c["status"] == "True")?;
     Some(meta::text(ready, "lastTransitionTime").and_then(meta::parse_time).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 

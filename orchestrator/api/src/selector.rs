@@ -237,7 +237,12 @@ mod tests {
         let long = format!("a={}", "x".repeat(64));
         for (text, why) in [
             ("-=x", "<nil>: Invalid value: \"-\": name part must consist of"),
-            ("A/b=x", "<nil>: Invalid value: \"A/b\": prefix part"),
+            (
+                "A/b=x",
+                "<nil>: Invalid value: \"A/b\": prefix part a lowercase RFC 1123 subdomain must consist",
+            ),
+            ("/b=x", "<nil>: Invalid value: \"/b\": prefix part must be non-empty"),
+            ("a/b/c", "<nil>: Invalid value: \"a/b/c\": a valid label key must consist"),
             ("a=-b", "values[0][a]: Invalid value: \"-b\": a valid label must be"),
             ("a in (b,_)", "values[1][a]: Invalid value"),
             ("a>x", "must be an integer"),

@@ -1,7 +1,7 @@
 //! What controllers and the scheduler ask for. Actions enter by the front door like any other write.
 
 use crate::auth::account::Claims;
-use peapod_api::Key;
+use peapod_api::{Key, Object};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -106,6 +106,14 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The deletion of `object` in the way that its kind's are deleted.
+    pub fn delete(object: &Object) -> Action {
+        let (key, uid) = (object.key.clone(), object.header.uid.to_string());
+        Action::Delete { key, uid, propagation: None, grace_seconds: None }
+    }
+}
+
 /// What a reconciliation asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -119,6 +127,11 @@ impl Outcome {
     /// Nothing to do.
     pub fn nothing() -> Outcome {
         Outcome::default()
+    }
+
+    /// Nothing to do for now.
+    pub fn again_after(time: Duration) -> Outcome {
+        Outcome { actions: Vec::new(), again_after: Some(time) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Certificate signing requests: what one asks for, and which of this cluster's signers may sign it. Pure.
 //! Rules: Kubernetes, "Certificates and Certificate Signing Requests", the signers that it builds in.
 
-use crate::auth::{Attributes, BOOTSTRAPPERS, MASTERS, NODES, User, allowed};
+use crate::auth::{Attributes, BOOTSTRAPPERS, MASTERS, NODE_PREFIX, NODES, User, allowed};
 use crate::snapshot::Snapshot;
 use crate::validation::{items, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use peapod_api::well_known::KUBELET_CLIENT;
 use peapod_api::{Error, Kind, Subresource};
 use serde_json::Value;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -13,12 +14,8 @@ use x509_parser::prelude::{FromDer, ParsedExtension};
 
 /// The resource, as storage keys name it.
 pub const RESOURCE: &str = "certificatesigningrequests.certificates.k8s.io";
-/// Signs what nodes show to the API server.
-pub const KUBELET_CLIENT: &str = "kubernetes.io/kube-apiserver-client-kubelet";
 /// Signs what users show to the API server, once an administrator has approved it.
 pub const API_CLIENT: &str = "kubernetes.io/kube-apiserver-client";
-/// What a node's certificate is called: this and the node's name.
-pub const NODE_PREFIX: &str = "system:node:";
 /// The label of a PEM block that holds a request.
 const PEM_LABEL: &str = "CERTIFICATE REQUEST";
 

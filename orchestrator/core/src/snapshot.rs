@@ -9,6 +9,7 @@ use crate::webhook::Webhooks;
 use imbl::{OrdMap, OrdSet};
 use peapod_api::object::Owner;
 use peapod_api::{Key, Object};
+use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
 /// One committed change. At least one of `before` and `after` is there.
@@ -61,6 +62,14 @@ pub struct Snapshot {
     quotas: quota::Index,
 }
 
+/// What the keys of a resource, or of one namespace of it, begin with.
+fn prefix(resource: &str, namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("{resource}/{namespace}/"),
+        None => format!("{resource}/"),
+    }
+}
+
 impl Snapshot {
     /// The revision of the last change folded in.
     pub fn revision(&self) -> u64 {
@@ -103,13 +112,8 @@ impl Snapshot {
         resource: &str,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
-        let prefix = match namespace {
-            Some(namespace) => format!("{resource}/{namespace}/"),
-            None => format!("{resource}/"),
-        };
-        let from: &str = &prefix;
-        let range =
-            self.objects.range::<_, str>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded));
+        let prefix = prefix(resource, namespace);
+        let range = self.objects.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
         range.take_while(move |(key, _)| key.as_str().starts_with(&prefix)).map(|(_, object)| object)
     }
 
@@ -120,12 +124,8 @@ impl Snapshot {
         namespace: Option<&str>,
         key: &str,
     ) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
-        let prefix = match namespace {
-            Some(namespace) => format!("{resource}/{namespace}/"),
-            None => format!("{resource}/"),
-        };
-        let from = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
-        let range = self.objects.range::<_, str>(from);
+        let prefix = prefix(resource, namespace);
+        let range = self.objects.range::<_, str>((Bound::Excluded(key), Bound::Unbounded));
         range.take_while(move |(key, _)| key.as_str().starts_with(&prefix)).map(|(_, object)| object)
     }
 
@@ -163,10 +163,8 @@ impl Snapshot {
 
     /// The pods of a namespace that no controller manages.
     pub fn orphan_pods<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
-        let prefix = format!("pods/{namespace}/");
-        let from: &str = &prefix;
-        let keys =
-            self.orphan_pods.range::<_, str>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded));
+        let prefix = prefix("pods", Some(namespace));
+        let keys = self.orphan_pods.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
         keys.take_while(move |key| key.as_str().starts_with(&prefix)).filter_map(|key| self.objects.get(key))
     }
 

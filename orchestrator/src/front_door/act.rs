@@ -14,7 +14,7 @@ use peapod_core::patch::merge;
 use peapod_core::quota;
 use peapod_core::served::{Kinds, Served};
 use peapod_core::snapshot::Snapshot;
-use peapod_core::strategy::deletion::{self, Deletion, Wish};
+use peapod_core::strategy::deletion::Wish;
 use peapod_core::strategy::{self, Endpoint};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -320,24 +320,11 @@ impl<'a> Plan<'a> {
             return Ok(());
         };
         let grace_seconds = grace_seconds.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX));
-        let value = before.value();
-        let (object, removes) =
-            match deletion::delete(&kind, &value, Wish { grace_seconds, propagation }, self.now()) {
-                Deletion::Pending => return Ok(()),
-                Deletion::Mark(marked) => (marked, false),
-                Deletion::Remove => (value, true),
-            };
-        self.steps.retain(|step| step.key != *key);
-        let key = key.clone();
-        self.steps.push(Step {
-            kind,
-            key,
-            before: Some(before),
-            part: None,
-            object,
-            removes,
-            warnings: Vec::new(),
-        });
+        let wish = Wish { grace_seconds, propagation };
+        if let Some(step) = prepare::delete(&kind, &before, wish, self.now()) {
+            self.steps.retain(|step| step.key != *key);
+            self.steps.push(step);
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use super::FrontDoor;
 use super::commit::Failure;
 use super::prepare::{self, Step};
 use peapod_api::error::Reason;
+use peapod_api::well_known::{NODE_LEASES, SERVICE_LABEL};
 use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
 use peapod_core::api_services;
@@ -125,7 +126,7 @@ impl FrontDoor {
         let slice = json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
             "metadata": {"name": "kubernetes", "namespace": "default",
-                "labels": {"kubernetes.io/service-name": "kubernetes"}},
+                "labels": {SERVICE_LABEL: "kubernetes"}},
             "addressType": family, "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
             "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
         });
@@ -140,7 +141,7 @@ impl FrontDoor {
                 json!({"apiVersion": "v1", "kind": "Node", "name": node.name(), "uid": &*node.header.uid});
             let lease = json!({
                 "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "metadata": {"name": node.name(), "namespace": "kube-node-lease", "ownerReferences": [owner]},
+                "metadata": {"name": node.name(), "namespace": NODE_LEASES, "ownerReferences": [owner]},
                 "spec": {"holderIdentity": node.name(), "leaseDurationSeconds": LEASE_SECONDS},
             });
             self.ensure(lease).await?;

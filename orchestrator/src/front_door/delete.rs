@@ -3,14 +3,13 @@
 use super::admit::{Asked, Given};
 use super::commit::Failure;
 use super::decode;
-use super::prepare::Step;
+use super::prepare;
 use super::request::{Body, DeleteOptions, Shown, Target, Written};
 use super::{FrontDoor, MAX_ATTEMPTS, existing, too_busy};
 use peapod_api::{Error, Object};
 use peapod_core::admission::namespace;
 use peapod_core::auth::User;
-use peapod_core::strategy::deletion::{self, Deletion};
-use std::sync::Arc;
+use peapod_core::strategy::deletion;
 
 impl DeleteOptions {
     /// Reads the body of a DELETE, which may be empty. Errors: 400, 415, 422.
@@ -28,7 +27,7 @@ impl FrontDoor {
         options: DeleteOptions,
     ) -> Result<Written, Error> {
         if target.subresource.is_some() {
-            return Err(super::prepare::method_not_allowed());
+            return Err(Error::method_not_allowed());
         }
         self.admit_user(&self.cache().snapshot(), user, "delete", &target)?;
         self.remove(Some(user), &target, &options).await
@@ -48,7 +47,7 @@ impl FrontDoor {
         let mut turn = None;
         for _ in 0..MAX_ATTEMPTS {
             preconditions(target, &before, options)?;
-            let Some(step) = self.deletion(target, &before, options) else {
+            let Some(step) = prepare::delete(&target.kind, &before, options.wish, self.now()) else {
                 return Ok(Written::ok(Shown::Object(before)));
             };
             let warnings = match &asked {
@@ -79,41 +78,16 @@ impl FrontDoor {
         }
         Err(too_busy(&target.key()))
     }
-
-    /// The step that deletes `before`; none if it is being deleted already and nothing changes that.
-    fn deletion(&self, target: &Target, before: &Arc<Object>, options: &DeleteOptions) -> Option<Step> {
-        let value = before.value();
-        let (object, removes) = match deletion::delete(&target.kind, &value, options.wish, self.now()) {
-            Deletion::Pending => return None,
-            Deletion::Mark(marked) => (marked, false),
-            Deletion::Remove => (value, true),
-        };
-        let key = before.key.clone();
-        Some(Step {
-            kind: target.kind.clone(),
-            key,
-            before: Some(before.clone()),
-            part: None,
-            object,
-            removes,
-            warnings: Vec::new(),
-        })
-    }
 }
 
 fn preconditions(target: &Target, object: &Object, options: &DeleteOptions) -> Result<(), Error> {
-    let refuse = |why: String| Err(Error::conflict(&target.kind.resource(), &target.name, &why));
-    if let Some(uid) = options.uid.as_ref().filter(|uid| **uid != *object.header.uid) {
-        let found = &object.header.uid;
-        return refuse(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
-        ));
+    let (resource, uid) = (target.kind.resource(), &object.header.uid);
+    if let Some(wanted) = options.uid.as_ref().filter(|wanted| ***wanted != **uid) {
+        return Err(Error::precondition(&resource, &target.name, "UID", wanted, uid));
     }
-    if let Some(version) = options.resource_version.as_ref().filter(|v| **v != object.revision.to_string()) {
-        let found = object.revision;
-        return refuse(format!(
-            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"
-        ));
+    let version = object.revision.to_string();
+    if let Some(wanted) = options.resource_version.as_ref().filter(|wanted| **wanted != version) {
+        return Err(Error::precondition(&resource, &target.name, "ResourceVersion", wanted, version));
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ mod steps;
 mod write;
 
 pub use bootstrap::Advertised;
+pub(crate) use request::{BODIES, CUSTOM_BODIES, CUSTOM_PATCHES, PATCHES};
 pub use request::{
     Body, DeleteOptions, FieldValidation, MediaType, PatchType, Shown, Target, WriteOptions, Written,
 };

@@ -91,11 +91,8 @@ impl FrontDoor {
         let whole = Target { subresource: None, ..target.clone() };
         let change = |pod: &Object| {
             if !uid.is_empty() && uid != &*pod.header.uid {
-                let why = format!(
-                    "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                    pod.header.uid
-                );
-                return Err(Error::conflict("pods/binding", pod.name(), &why));
+                let found = &pod.header.uid;
+                return Err(Error::precondition("pods/binding", pod.name(), "UID", uid, found));
             }
             let object = bound(pod, node, self.now())?;
             Ok(Made { object, warnings: Vec::new(), recorded: false })

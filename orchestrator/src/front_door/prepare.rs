@@ -1,12 +1,14 @@
 //! From a decoded object to what is written: the same steps for users, controllers and dry runs.
 
 use super::request::Target;
+use jiff::Timestamp;
 use peapod_api::{Error, Key, Kind, Object, Subresource};
 use peapod_core::admission::{self, Ranges};
 use peapod_core::patch::{Operation, managed_fields};
 use peapod_core::served::Served;
 use peapod_core::snapshot::Snapshot;
-use peapod_core::strategy::{self, Endpoint, Stamp, deletion};
+use peapod_core::strategy::deletion::{self, Deletion, Wish};
+use peapod_core::strategy::{self, Endpoint, Stamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -114,6 +116,18 @@ pub(super) fn update(
     Ok(Step { kind: kind.clone(), key, before, part, object, removes, warnings })
 }
 
+/// Prepares the deletion of `before`; none if it is being deleted already and nothing changes that.
+pub(super) fn delete(kind: &Served, before: &Arc<Object>, wish: Wish, now: Timestamp) -> Option<Step> {
+    let value = before.value();
+    let (object, removes) = match deletion::delete(kind, &value, wish, now) {
+        Deletion::Pending => return None,
+        Deletion::Mark(marked) => (marked, false),
+        Deletion::Remove => (value, true),
+    };
+    let (kind, key, warnings) = (kind.clone(), before.key.clone(), Vec::new());
+    Some(Step { kind, key, before: Some(before.clone()), part: None, object, removes, warnings })
+}
+
 fn part(endpoint: Endpoint) -> Option<Subresource> {
     match endpoint {
         Endpoint::Main | Endpoint::System => None,
@@ -128,11 +142,7 @@ fn same_object(kind: &Kind, before: &Object, object: &Value) -> Result<(), Error
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
     let (uid, version) = (text("uid"), text("resourceVersion"));
     if !uid.is_empty() && uid != &*before.header.uid {
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            before.header.uid
-        );
-        return Err(Error::conflict(&kind.resource(), before.name(), &why));
+        return Err(Error::precondition(&kind.resource(), before.name(), "UID", uid, &before.header.uid));
     }
     if !version.is_empty() && version != before.revision.to_string() {
         return Err(Error::modified(&kind.resource(), before.name()));
@@ -147,11 +157,6 @@ pub(super) fn endpoint(target: &Target) -> Result<Endpoint, Error> {
         Some(Subresource::Status) => Ok(Endpoint::Status),
         Some(Subresource::Approval) => Ok(Endpoint::Approval),
         Some(Subresource::Finalize) => Ok(Endpoint::System),
-        Some(_) => Err(method_not_allowed()),
+        Some(_) => Err(Error::method_not_allowed()),
     }
-}
-
-pub(super) fn method_not_allowed() -> Error {
-    let why = "the server does not allow this method on the requested resource";
-    Error::new(peapod_api::error::Reason::MethodNotAllowed, why)
 }

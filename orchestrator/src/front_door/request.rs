@@ -53,11 +53,7 @@ impl MediaType {
             "" | "application/json" => Ok(MediaType::Json),
             "application/yaml" => Ok(MediaType::Yaml),
             "application/vnd.kubernetes.protobuf" => Ok(MediaType::Protobuf),
-            _ => Err(unsupported(&[
-                "application/json",
-                "application/yaml",
-                "application/vnd.kubernetes.protobuf",
-            ])),
+            _ => Err(unsupported(&BODIES)),
         }
     }
 }
@@ -66,10 +62,20 @@ fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// The bodies that custom resources take.
-pub(super) const CUSTOM_BODIES: [&str; 2] = ["application/json", "application/yaml"];
-/// The patches that custom resources take: no schema says how their lists merge strategically.
-pub(super) const CUSTOM_PATCHES: [&str; 3] =
+/// The bodies that are taken.
+pub(crate) const BODIES: [&str; 3] =
+    ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+/// Of custom resources.
+pub(crate) const CUSTOM_BODIES: [&str; 2] = ["application/json", "application/yaml"];
+/// The patches that are taken.
+pub(crate) const PATCHES: [&str; 4] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
+/// Of custom resources: no schema says how their lists merge strategically.
+pub(crate) const CUSTOM_PATCHES: [&str; 3] =
     ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 
 /// 415.
@@ -110,12 +116,7 @@ impl PatchType {
             "application/merge-patch+json" => Ok(PatchType::Merge),
             "application/strategic-merge-patch+json" => Ok(PatchType::Strategic),
             "application/apply-patch+yaml" => Ok(PatchType::Apply),
-            _ => Err(unsupported(&[
-                "application/json-patch+json",
-                "application/merge-patch+json",
-                "application/strategic-merge-patch+json",
-                "application/apply-patch+yaml",
-            ])),
+            _ => Err(unsupported(&PATCHES)),
         }
     }
 }

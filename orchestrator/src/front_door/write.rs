@@ -42,7 +42,7 @@ impl FrontDoor {
             None => {}
             Some(Subresource::Binding) => return self.bind(user, target, body, options).await,
             Some(Subresource::Eviction) => return self.evict(user, target, body, options).await,
-            Some(_) => return Err(prepare::method_not_allowed()),
+            Some(_) => return Err(Error::method_not_allowed()),
         }
         self.admit_user(&self.cache().snapshot(), user, "create", &target)?;
         let decoded = read(&target, &body)?;

@@ -261,7 +261,7 @@ impl Api {
         let verb = request.method.as_str().to_lowercase();
         auth::authorize_path(&self.0.cache.snapshot(), user, &verb, &request.path)?;
         if request.method != Method::GET && request.method != Method::HEAD {
-            return Err(resource::method_not_allowed());
+            return Err(Error::method_not_allowed());
         }
         self.plain(&request).await
     }

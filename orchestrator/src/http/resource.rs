@@ -4,7 +4,6 @@ use super::answer::Answer;
 use super::path::ResourcePath;
 use super::{Inner, Request, list, log, read, told, write};
 use http::Method;
-use peapod_api::error::Reason;
 use peapod_api::kind::Nature;
 use peapod_api::selector::FieldSelector;
 use peapod_api::{Error, Subresource};
@@ -56,11 +55,6 @@ impl<'a> Target<'a> {
     }
 }
 
-/// 405.
-pub(super) fn method_not_allowed() -> Error {
-    Error::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
-}
-
 /// Kubernetes' verb. Errors: 405.
 fn verb(method: &Method, path: &ResourcePath, watches: bool) -> Result<&'static str, Error> {
     let collection = path.name.is_empty();
@@ -73,7 +67,7 @@ fn verb(method: &Method, path: &ResourcePath, watches: bool) -> Result<&'static 
         ("PATCH", false) => "patch",
         ("DELETE", false) => "delete",
         ("DELETE", true) => "deletecollection",
-        _ => return Err(method_not_allowed()),
+        _ => return Err(Error::method_not_allowed()),
     })
 }
 
@@ -134,12 +128,12 @@ async fn reads(
     match target.kind.nature {
         Nature::Stored => {}
         Nature::Told if verb != "watch" => return told::answer(api, verb, target, request),
-        Nature::Asked | Nature::Told => return Err(method_not_allowed()),
+        Nature::Asked | Nature::Told => return Err(Error::method_not_allowed()),
     }
     match target.subresource {
         Some(Subresource::Log) => return log(api, target, request).await,
         Some(Subresource::Binding | Subresource::Eviction | Subresource::Token | Subresource::Finalize) => {
-            return Err(method_not_allowed());
+            return Err(Error::method_not_allowed());
         }
         Some(Subresource::Scale) => return write::read_scale(api, target, request),
         Some(Subresource::Status | Subresource::Approval) | None => {}

@@ -5,7 +5,7 @@
 //! - `GET /sessions`: as whom one acts. `DELETE /sessions`: ends the session that asks.
 
 use super::answer::{self, Answer, JSON};
-use super::{Inner, Request, read_body, resource};
+use super::{Inner, Request, read_body};
 use crate::authn;
 use crate::sessions::{CODE_FOR, SESSION_FOR};
 use http::{Method, StatusCode};
@@ -46,7 +46,7 @@ pub(super) async fn answer(api: &Inner, user: &User, request: Request) -> Result
             token.into_iter().for_each(|token| api.sessions.end(token, now));
             Ok(answer::json(&json!({})))
         }
-        _ => Err(resource::method_not_allowed()),
+        _ => Err(Error::method_not_allowed()),
     }
 }
 

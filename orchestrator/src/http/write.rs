@@ -4,7 +4,7 @@ use super::answer::{Answer, add_warnings, whole};
 use super::encode::Form;
 use super::query::{Query, Selection};
 use super::read::form;
-use super::resource::{Target, method_not_allowed};
+use super::resource::Target;
 use super::{BODY_LIMIT_BYTES, Inner, Request, read_body, review};
 use crate::front_door::{
     self, Body, DeleteOptions, FieldValidation, MediaType, PatchType, Shown, WriteOptions, Written,
@@ -100,7 +100,7 @@ fn check_method(verb: &str, target: &Target<'_>) -> Result<(), Error> {
     let singly =
         verb == "deletecollection" && target.kind.group.is_empty() && target.kind.kind == "Namespace";
     let placed = !target.kind.namespaced() || !target.namespace.is_empty();
-    if allowed && placed && !singly && !answered { Ok(()) } else { Err(method_not_allowed()) }
+    if allowed && placed && !singly && !answered { Ok(()) } else { Err(Error::method_not_allowed()) }
 }
 
 fn object_body(content_type: &str, bytes: bytes::Bytes) -> Result<Body, Error> {

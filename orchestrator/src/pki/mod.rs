@@ -11,7 +11,7 @@ pub(crate) use kubeconfig::Kubeconfig;
 pub(crate) use leaf::{Leaf, Pair};
 pub(crate) use signatures::signatures_by;
 pub(crate) use signer::Signer;
-pub(crate) use tls::{ClientCertificates, NODE_PROTOCOL, acceptor};
+pub(crate) use tls::{ClientCertificates, acceptor};
 pub(crate) use tokens::Tokens;
 
 use crate::files::{self, PRIVATE, PUBLIC};

@@ -7,6 +7,7 @@ use super::{Pair, Pki};
 use anyhow::Context;
 use jiff::Timestamp;
 use peapod_api::pod_traffic::PROTOCOL;
+use peapod_api::well_known::NODE_PROTOCOL;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -16,10 +17,6 @@ use rustls::{DistinguishedName, RootCertStore, ServerConfig};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer, X509Certificate};
-
-/// What a node says in the TLS handshake (ALPN) that wants to be asked, not to ask: on this connection the server is
-/// the client of kubelet's paths.
-pub(crate) const NODE_PROTOCOL: &[u8] = b"peapod-node/1";
 
 /// The acceptor that shows `server`'s certificate, and the judge of what clients show.
 pub(crate) fn acceptor(pki: &Pki, server: &Pair) -> anyhow::Result<(TlsAcceptor, ClientCertificates)> {

@@ -15,6 +15,7 @@ mod review;
 mod storage;
 
 use crate::kind::{Cell, Column, Kind, Nature, Scope, Subresource};
+use crate::well_known::NODE_LEASES;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
@@ -116,7 +117,7 @@ pub fn of_object(api_version: &str, kind: &str) -> Option<&'static Kind> {
 }
 
 /// Resources and namespaces that are kept in memory only: heartbeats would wear out flash.
-const VOLATILE: &[(&str, &str)] = &[("leases.coordination.k8s.io", "kube-node-lease")];
+const VOLATILE: &[(&str, &str)] = &[("leases.coordination.k8s.io", NODE_LEASES)];
 
 /// Whether objects of `resource` in `namespace` are kept in memory only.
 pub fn is_volatile(resource: &str, namespace: &str) -> bool {

@@ -2,12 +2,11 @@
 
 use super::{AGE, NAME, col, path, row, wide};
 use crate::kind::{Cell, Kind, Scope};
-
-const GROUP: &str = "rbac.authorization.k8s.io";
+use crate::well_known::RBAC_GROUP;
 
 fn role(kind: &'static str, plural: &'static str) -> Kind {
     let columns = vec![NAME, col("Created At", path("metadata.creationTimestamp"))];
-    Kind { columns, ..row(GROUP, kind, plural) }
+    Kind { columns, ..row(RBAC_GROUP, kind, plural) }
 }
 
 fn binding(kind: &'static str, plural: &'static str) -> Kind {
@@ -19,7 +18,7 @@ fn binding(kind: &'static str, plural: &'static str) -> Kind {
         wide("Groups", Cell::Computed("rolebinding.groups")),
         wide("ServiceAccounts", Cell::Computed("rolebinding.serviceaccounts")),
     ];
-    Kind { columns, ..row(GROUP, kind, plural) }
+    Kind { columns, ..row(RBAC_GROUP, kind, plural) }
 }
 
 pub(super) fn rows() -> Vec<Kind> {

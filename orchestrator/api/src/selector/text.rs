@@ -1,9 +1,8 @@
 //! The text form of selectors, as URLs and flags carry it, with Kubernetes' complaints.
 
 use super::{Operator, Requirement};
+use crate::names;
 
-const LABEL_MAX_BYTES: usize = 63;
-const SUBDOMAIN_MAX_BYTES: usize = 253;
 /// Longer ones first.
 const SYMBOLS: [&str; 9] = ["==", "!=", "=", "!", "(", ")", ",", ">", "<"];
 
@@ -157,47 +156,19 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn is_qualified(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-}
-
-fn is_subdomain(text: &str) -> bool {
-    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    text.len() <= SUBDOMAIN_MAX_BYTES
-        && text.split('.').all(|label| {
-            label.starts_with(edge) && label.ends_with(edge) && label.chars().all(|c| edge(c) || c == '-')
-        })
-}
-
 fn check_key(key: &str) -> Result<(), String> {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let why = if prefix.is_some_and(|prefix| !is_subdomain(prefix)) {
-        "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
-    } else if name.len() > LABEL_MAX_BYTES {
-        "name part must be no more than 63 bytes"
-    } else if !is_qualified(name) {
-        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
-         character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-         '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-    } else {
-        return Ok(());
-    };
-    Err(format!("<nil>: Invalid value: {key:?}: {why}"))
+    check("<nil>", key, &names::label_key(key))
 }
 
 fn check_value(key: &str, at: usize, value: &str) -> Result<(), String> {
-    let why = if value.len() > LABEL_MAX_BYTES {
-        "must be no more than 63 bytes"
-    } else if !value.is_empty() && !is_qualified(value) {
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and \
-         end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
-         '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-    } else {
+    check(&format!("values[{at}][{key}]"), value, &names::label_value(value))
+}
+
+fn check(path: &str, text: &str, complaints: &[String]) -> Result<(), String> {
+    if complaints.is_empty() {
         return Ok(());
-    };
-    Err(format!("values[{at}][{key}]: Invalid value: {value:?}: {why}"))
+    }
+    Err(format!("{path}: Invalid value: {text:?}: {}", complaints.join("; ")))
 }
 
 /// `a=b,c!=d`, where values may hold `\\`, `\,` and `\=`: fields, whether they must equal, and values.

@@ -4,6 +4,7 @@
 use super::{limit_range, priority};
 use crate::controllers::namespace_defaults::ROOT_CA;
 use crate::name;
+use crate::scheduler::taint::{NOT_READY, UNREACHABLE};
 use crate::snapshot::Snapshot;
 use crate::strategy::pod::name_account_twice;
 use crate::validation::{items, text};
@@ -13,7 +14,6 @@ use serde_json::{Value, json};
 const DEFAULT_ACCOUNT: &str = "default";
 /// How long a pod stays on a node that is not ready or cannot be reached.
 const PATIENCE_SECONDS: i64 = 300;
-const CONDITIONS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 /// Adds what is missing. Errors: 403 for an account or a class that is not there.
 pub(super) fn complete(snapshot: &Snapshot, pod: &mut Value, seed: u64) -> Result<(), Error> {
@@ -108,7 +108,7 @@ fn tolerate(spec: &mut Value) {
         let (own, effect) = (text(&toleration["key"]), text(&toleration["effect"]));
         (own == key || own.is_empty()) && (effect == "NoExecute" || effect.is_empty())
     };
-    let missing: Vec<Value> = CONDITIONS
+    let missing: Vec<Value> = [NOT_READY, UNREACHABLE]
         .iter()
         .filter(|key| !items(&spec["tolerations"]).any(|toleration| covers(toleration, key)))
         .map(|key| {

@@ -5,6 +5,7 @@ use super::User;
 use super::impersonation::split_account;
 use super::rbac::ACCOUNT_PREFIX;
 use crate::snapshot::Snapshot;
+use crate::validation::volume::{TOKEN_SECONDS, token_lifetime};
 use crate::validation::{items, text};
 use jiff::Timestamp;
 use peapod_api::{Error, FieldError, Object};
@@ -13,11 +14,15 @@ use serde_json::Value;
 
 /// Who makes the tokens, and whom they are for where nothing else is asked for.
 pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
-/// How long a token counts, in seconds: where nothing is asked for, and the bounds of what may be asked for.
-const LIFETIME_SECONDS: (i64, i64, i64) = (3600, 600, 1 << 32);
+/// How long a token counts where nothing is asked for, in seconds.
+const LIFETIME_SECONDS: i64 = 3600;
 /// What a token is bound to may be under deletion for so long, in seconds.
 const GRACE_SECONDS: i64 = 60;
 const EXTRA: &str = "authentication.kubernetes.io";
+/// The type of Secrets that hold a token,
+pub(crate) const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
+/// and their annotation that names the account.
+pub(crate) const NAME: &str = "kubernetes.io/service-account.name";
 
 /// What a token says, as RFC 7519 and Kubernetes name it. Times are seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +122,7 @@ pub fn kept(account: &Object, secret: &Object, now: Timestamp) -> Claims {
     let (namespace, name) = (account.namespace(), account.name());
     Claims {
         aud: vec![ISSUER.into()],
-        exp: iat + LIFETIME_SECONDS.2,
+        exp: iat + TOKEN_SECONDS.end(),
         iat,
         iss: ISSUER.into(),
         jti: secret.header.uid.to_string(),
@@ -134,20 +139,15 @@ pub fn kept(account: &Object, secret: &Object, now: Timestamp) -> Claims {
 
 /// Fills in audience and lifetime, and gives the lifetime in seconds.
 fn complete(request: &mut Value) -> Result<i64, Error> {
-    let (default, min, max) = LIFETIME_SECONDS;
     let spec = &mut request["spec"];
     if spec["audiences"].as_array().is_none_or(Vec::is_empty) {
         spec["audiences"] = [ISSUER].as_slice().into();
     }
     if spec["expirationSeconds"].is_null() {
-        spec["expirationSeconds"] = default.into();
+        spec["expirationSeconds"] = LIFETIME_SECONDS.into();
     }
     let lifetime = spec["expirationSeconds"].as_i64().unwrap_or_default();
-    let why = match lifetime {
-        short if short < min => "may not specify a duration less than 10 minutes",
-        long if long > max => "may not specify a duration larger than 2^32 seconds",
-        _ => return Ok(lifetime),
-    };
+    let Some(why) = token_lifetime(lifetime) else { return Ok(lifetime) };
     let fault = FieldError::invalid("spec.expirationSeconds", &lifetime.into(), why);
     Err(Error::invalid("authentication.k8s.io", "TokenRequest", "", &[fault]))
 }

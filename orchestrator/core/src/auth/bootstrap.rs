@@ -9,15 +9,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use peapod_api::Object;
+use peapod_api::well_known::{JOIN_TOKEN, JOIN_TOKEN_PREFIX};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The namespace of the Secrets that are tokens.
 pub const NAMESPACE: &str = "kube-system";
-/// Their type.
-pub const SECRET_TYPE: &str = "bootstrap.kubernetes.io/token";
-/// Their names: this and the token's id.
-pub const NAME_PREFIX: &str = "bootstrap-token-";
 /// The names of those who come with one: this and the token's id.
 const USER_PREFIX: &str = "system:bootstrap:";
 /// Characters of an id and of a secret.
@@ -45,7 +42,7 @@ pub fn split(token: &str) -> Option<(&str, &str)> {
 /// secret.
 pub fn authenticate(snapshot: &Snapshot, token: &str, now: Timestamp) -> Option<Result<User, Refused>> {
     let (id, secret) = split(token)?;
-    let found = snapshot.find("secrets", NAMESPACE, &format!("{NAME_PREFIX}{id}"));
+    let found = snapshot.find("secrets", NAMESPACE, &format!("{JOIN_TOKEN_PREFIX}{id}"));
     Some(found.map_or(Err(Refused::Unknown), |object| judge(object, id, secret, now)))
 }
 
@@ -54,7 +51,7 @@ fn judge(object: &Object, id: &str, secret: &str, now: Timestamp) -> Result<User
     let data = &value["data"];
     // Digests are compared: how long that takes tells nothing about the secret.
     let matches = Sha256::digest(read(data, "token-secret")) == Sha256::digest(secret);
-    let is_meant = value["type"] == SECRET_TYPE && read(data, "token-id") == id;
+    let is_meant = value["type"] == JOIN_TOKEN && read(data, "token-id") == id;
     let is_for_this = read(data, "usage-bootstrap-authentication") == "true";
     if !matches || !is_meant || !is_for_this || object.header.deleted.is_some() {
         return Err(Refused::Unknown);
@@ -113,7 +110,7 @@ mod tests {
 
     fn with_token(change: impl Fn(&mut Value)) -> Snapshot {
         let encode = |text: &str| STANDARD.encode(text);
-        let mut secret = json!({"type": SECRET_TYPE, "metadata": {"name": "bootstrap-token-abcdef"}, "data": {
+        let mut secret = json!({"type": JOIN_TOKEN, "metadata": {"name": "bootstrap-token-abcdef"}, "data": {
             "token-id": encode("abcdef"), "token-secret": encode("0123456789abcdef"),
             "usage-bootstrap-authentication": encode("true"), "expiration": encode("2030-01-02T00:00:00Z"),
             "auth-extra-groups": encode("system:bootstrappers:peapod,system:masters")}});

@@ -15,11 +15,12 @@ mod user;
 
 pub use attributes::Attributes;
 pub use impersonation::impersonate;
-pub use user::{ANONYMOUS, AUTHENTICATED, BOOTSTRAPPERS, MASTERS, NODES, UNAUTHENTICATED, User};
+pub use user::{ANONYMOUS, AUTHENTICATED, BOOTSTRAPPERS, MASTERS, NODE_PREFIX, NODES, UNAUTHENTICATED, User};
 
 use crate::certificate;
 use crate::snapshot::Snapshot;
 use peapod_api::error::Reason;
+use peapod_api::well_known::RBAC_GROUP;
 use peapod_api::{Error, Kind, Object, Subresource};
 use rbac::Held;
 use serde_json::Value;
@@ -115,7 +116,7 @@ pub fn admit_write(
         return restriction::admit_pod_status(user, new, old);
     }
     let is_node = user.node().is_some() && kind.group.is_empty() && kind.plural == "nodes";
-    if kind.group != rbac::GROUP && kind.resource() != certificate::RESOURCE && !is_node {
+    if kind.group != RBAC_GROUP && kind.resource() != certificate::RESOURCE && !is_node {
         return Ok(());
     }
     let old = old.map(Object::value);

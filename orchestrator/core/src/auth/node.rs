@@ -4,9 +4,8 @@ use super::Attributes;
 use crate::snapshot::Snapshot;
 use crate::validation::{items, text};
 use peapod_api::Object;
+use peapod_api::well_known::NODE_LEASES;
 use serde_json::Value;
-
-const HEARTBEATS: &str = "kube-node-lease";
 
 /// Whether the agent of `node` may do that.
 pub(super) fn may(snapshot: &Snapshot, node: &str, asked: &Attributes<'_>) -> bool {
@@ -65,7 +64,7 @@ fn own_node(node: &str, asked: &Attributes<'_>) -> bool {
 }
 
 fn heartbeat(node: &str, asked: &Attributes<'_>) -> bool {
-    asked.namespace == HEARTBEATS && named(node, asked) && asked.verb != "deletecollection"
+    asked.namespace == NODE_LEASES && named(node, asked) && asked.verb != "deletecollection"
 }
 
 fn own_pods(snapshot: &Snapshot, node: &str, asked: &Attributes<'_>) -> bool {

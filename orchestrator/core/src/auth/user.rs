@@ -1,9 +1,9 @@
 //! Users: names, groups, and what else is known of who asks.
 
+pub use peapod_api::well_known::{NODE_PREFIX, NODES};
+
 /// Members may do everything.
 pub const MASTERS: &str = "system:masters";
-/// Members are the agents of nodes.
-pub const NODES: &str = "system:nodes";
 /// Members may join as nodes.
 pub const BOOTSTRAPPERS: &str = "system:bootstrappers";
 /// Everybody who proved who they are.
@@ -45,6 +45,6 @@ impl User {
 
     /// The node whose agent this is.
     pub fn node(&self) -> Option<&str> {
-        self.name.strip_prefix("system:node:").filter(|name| self.is_in(NODES) && !name.is_empty())
+        self.name.strip_prefix(NODE_PREFIX).filter(|name| self.is_in(NODES) && !name.is_empty())
     }
 }

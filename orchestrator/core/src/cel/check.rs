@@ -1,6 +1,7 @@
 //! What can be said of an expression before it is evaluated: names that nobody declared, fields that the schema does not
 //! have, operators whose operands cannot fit, and the type of the result.
 
+use super::operators::no_fields;
 use super::{Program, functions};
 use crate::custom::schema::Schema;
 use crate::schema::{FieldType, Type as Table};
@@ -218,10 +219,7 @@ impl<'p, 's> Walk<'p, 's> {
             },
             Type::Map(value) => *value,
             Type::Any | Type::Other => Type::Any,
-            other => {
-                let why = format!("type '{}' does not support field selection", other.name());
-                return Err(self.error(expr, &why));
-            }
+            other => return Err(self.error(expr, &no_fields(&other.name()))),
         };
         Ok(if select.test { Type::Bool } else { found })
     }

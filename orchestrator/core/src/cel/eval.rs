@@ -62,9 +62,7 @@ impl<'a> Scope<'a> {
                 Val::Optional(inner) => {
                     Ok(Val::Bool(inner.as_deref().is_some_and(|inner| has(inner, &select.field))))
                 }
-                other => {
-                    Err(Fault::new(format!("type '{}' does not support field selection", other.type_name())))
-                }
+                other => Err(Fault::new(operators::no_fields(other.type_name()))),
             };
         }
         operators::field(&operand, &select.field)

@@ -16,8 +16,13 @@ pub(super) fn field(operand: &Val, name: &str) -> Found {
         Val::Rights(rights) => rights.field(name).ok_or_else(|| Fault::new(format!("no such key: {name}"))),
         Val::Optional(None) => Ok(Val::Optional(None)),
         Val::Optional(Some(inner)) => Ok(optional(field(inner, name))),
-        other => Err(Fault::new(format!("type '{}' does not support field selection", other.type_name()))),
+        other => Err(Fault::new(no_fields(other.type_name()))),
     }
+}
+
+/// Why nothing can be selected of a value of that type.
+pub(super) fn no_fields(type_name: &str) -> String {
+    format!("type '{type_name}' does not support field selection")
 }
 
 fn optional(found: Found) -> Val {

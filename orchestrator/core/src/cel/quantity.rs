@@ -7,11 +7,10 @@ use peapod_api::Quantity;
 
 pub(super) fn call(call: Call<'_>, _: &mut Budget) -> Option<Found> {
     Some(match (call.name, call.arguments) {
-        ("quantity", [Val::String(text)]) => text.parse().map(Val::Quantity).map_err(|_| {
-            Fault::new(
-                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
-            )
-        }),
+        ("quantity", [Val::String(text)]) => match text.parse::<Quantity>() {
+            Ok(quantity) => Ok(Val::Quantity(quantity)),
+            Err(why) => Err(Fault::new(why.to_string())),
+        },
         ("isQuantity", [Val::String(text)]) => Ok(Val::Bool(text.parse::<Quantity>().is_ok())),
         (name, [Val::Quantity(own), rest @ ..]) => member(name, own, rest)?,
         _ => return None,

@@ -4,7 +4,7 @@
 use super::namespace_defaults::{ROOT_CA, SYSTEM};
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
-use crate::auth::account;
+use crate::auth::account::{self, NAME, TOKEN_SECRET};
 use crate::snapshot::{Change, Snapshot};
 use crate::validation::text;
 use base64::Engine;
@@ -14,14 +14,11 @@ use serde_json::{Value, json};
 
 pub(super) const CONTROLLER: Controller = Controller { name: "tokens", triggers, reconcile };
 
-/// Secrets of this type hold tokens.
-const TYPE: &str = "kubernetes.io/service-account-token";
-/// Annotations that say whose token it is.
-const NAME: &str = "kubernetes.io/service-account.name";
+/// With the account's name, the annotations that say whose token it is.
 const UID: &str = "kubernetes.io/service-account.uid";
 
 fn is_token(secret: &Object) -> bool {
-    secret.header.fields.iter().any(|(field, value)| &**field == "type" && &**value == TYPE)
+    secret.header.fields.iter().any(|(field, value)| &**field == "type" && &**value == TOKEN_SECRET)
 }
 
 fn triggers(snapshot: &Snapshot, change: &Change) -> Vec<Key> {
@@ -47,8 +44,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, context: &Context) -> Outcome {
     let account = snapshot.find("serviceaccounts", key.namespace(), said(NAME));
     let account = account.filter(|a| said(UID).is_empty() || *said(UID) == *a.header.uid);
     let Some(account) = account else {
-        let (key, uid) = (key.clone(), object.header.uid.to_string());
-        return vec![Action::Delete { key, uid, propagation: None, grace_seconds: None }].into();
+        return vec![Action::delete(object)].into();
     };
     // Not before the authority is known, which is at the first start.
     let Some(authority) = snapshot.find("configmaps", SYSTEM, ROOT_CA) else { return Outcome::nothing() };
@@ -81,7 +77,7 @@ mod tests {
     }
 
     fn secret(annotations: Value, data: Value) -> Value {
-        json!({"type": TYPE, "metadata": {"uid": "s", "annotations": annotations}, "data": data})
+        json!({"type": TOKEN_SECRET, "metadata": {"uid": "s", "annotations": annotations}, "data": data})
     }
 
     #[test]

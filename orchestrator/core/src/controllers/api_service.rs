@@ -34,12 +34,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
     let is_served = snapshot.kinds().custom().any(|kind| kind.is(group, version));
     let action = match snapshot.get(key) {
         None if is_served => Action::Create { object: api_services::custom(group, version) },
-        Some(service) if !is_served && api_services::is_custom(service) => Action::Delete {
-            key: key.clone(),
-            uid: service.header.uid.to_string(),
-            propagation: None,
-            grace_seconds: None,
-        },
+        Some(service) if !is_served && api_services::is_custom(service) => Action::delete(service),
         _ => return Outcome::nothing(),
     };
     vec![action].into()

@@ -40,8 +40,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, context: &Context) -> Outcome {
     let age = context.now.duration_since(object.header.created.unwrap_or(context.now));
     let registered = issued && is_joining(&request) && is_node(snapshot, wanted.node());
     if age >= kept || registered {
-        let (key, uid) = (key.clone(), object.header.uid.to_string());
-        return vec![Action::Delete { key, uid, propagation: None, grace_seconds: None }].into();
+        return vec![Action::delete(object)].into();
     }
     let actions = match (has("Denied") || has("Failed") || issued, has("Approved")) {
         (true, _) => Vec::new(),

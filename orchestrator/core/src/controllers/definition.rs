@@ -143,12 +143,7 @@ fn clean_up(snapshot: &Snapshot, definition: &Object, now: Timestamp) -> Outcome
         actions.push(Action::SetStatus { key: definition.key.clone(), status });
     }
     let doomed = left.into_iter().filter(|instance| instance.header.deleted.is_none());
-    actions.extend(doomed.map(|instance| Action::Delete {
-        key: instance.key.clone(),
-        uid: instance.header.uid.to_string(),
-        propagation: None,
-        grace_seconds: None,
-    }));
+    actions.extend(doomed.map(|instance| Action::delete(instance)));
     actions.into()
 }
 

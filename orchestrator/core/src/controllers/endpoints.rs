@@ -33,12 +33,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
         let gone = snapshot.get(key).is_none();
         let own =
             |object: &&Arc<Object>| object.header.labels.get(MANAGED_BY).is_some_and(|by| by == MANAGER);
-        let doomed = current.filter(|object| gone && own(object)).map(|object| Action::Delete {
-            key: object.key.clone(),
-            uid: object.header.uid.to_string(),
-            propagation: None,
-            grace_seconds: None,
-        });
+        let doomed = current.filter(|object| gone && own(object)).map(|object| Action::delete(object));
         return Vec::from_iter(doomed).into();
     };
     let groups = endpointslice::backends(snapshot, service);

@@ -8,6 +8,7 @@ use crate::snapshot::{Change, Snapshot};
 use crate::validation::text;
 use peapod_api::pod::{self, is_terminal_phase};
 use peapod_api::selector::LabelSelector;
+use peapod_api::well_known::SERVICE_LABEL;
 use peapod_api::{Key, Object};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +18,6 @@ pub(super) const CONTROLLER: Controller = Controller { name: "endpointslice", tr
 
 /// Endpoints that a slice is meant to hold; a Service with more gets more slices, in powers of two.
 const SLICE_SIZE: usize = 100;
-pub(super) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
 pub(super) const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
@@ -116,12 +116,7 @@ pub(super) fn bring_in_line(
             continue;
         }
         match wanted.remove(slice.name()) {
-            None => actions.push(Action::Delete {
-                key: slice.key.clone(),
-                uid: slice.header.uid.to_string(),
-                propagation: None,
-                grace_seconds: None,
-            }),
+            None => actions.push(Action::delete(slice)),
             Some(new) => actions.extend(change(slice, &new)),
         }
     }

@@ -1,12 +1,13 @@
 //! EndpointSlices of the Endpoints that users keep themselves for a Service without a selector: who routes reads slices alone.
 
-use super::endpointslice::{MANAGED_BY, SERVICE_LABEL, bring_in_line};
+use super::endpointslice::{MANAGED_BY, bring_in_line};
 use super::owned::{controller_reference, self_or_controller};
 use super::{Context, Controller};
 use crate::action::Outcome;
 use crate::name;
 use crate::snapshot::{Change, Snapshot};
 use crate::validation::{items, text};
+use peapod_api::well_known::{LAST_APPLIED, SERVICE_LABEL};
 use peapod_api::{Key, Object};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -20,8 +21,7 @@ const SKIP: &str = "endpointslice.kubernetes.io/skip-mirror";
 /// and those with this annotation, which are no endpoints but a lock.
 const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 /// What is about the Endpoints and not about what they say.
-const NOT_COPIED: [&str; 2] =
-    ["kubectl.kubernetes.io/last-applied-configuration", "endpoints.kubernetes.io/last-change-trigger-time"];
+const NOT_COPIED: [&str; 2] = [LAST_APPLIED, "endpoints.kubernetes.io/last-change-trigger-time"];
 /// Addresses of a subset that are mirrored; Kubernetes' default.
 const MAX_ADDRESSES: usize = 1000;
 

@@ -24,10 +24,9 @@ fn reconcile(snapshot: &Snapshot, key: &Key, context: &Context) -> Outcome {
     let age = context.now.duration_since(last_seen(event));
     if age < KEPT {
         let left = Duration::try_from(KEPT - age).unwrap_or_default();
-        return Outcome { actions: Vec::new(), again_after: Some(left) };
+        return Outcome::again_after(left);
     }
-    let (key, uid) = (key.clone(), event.header.uid.to_string());
-    vec![Action::Delete { key, uid, propagation: None, grace_seconds: None }].into()
+    vec![Action::delete(event)].into()
 }
 
 /// Newer clients count in a series and leave the old fields empty.

@@ -34,13 +34,6 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
         return Vec::from_iter((!done).then(|| Action::Patch { key: key.clone(), patch })).into();
     }
     let doomed = left.into_iter().filter(|object| object.header.deleted.is_none());
-    let actions: Vec<Action> = doomed
-        .map(|object| Action::Delete {
-            key: object.key.clone(),
-            uid: object.header.uid.to_string(),
-            propagation: None,
-            grace_seconds: None,
-        })
-        .collect();
+    let actions: Vec<Action> = doomed.map(|object| Action::delete(object)).collect();
     actions.into()
 }

@@ -2,20 +2,17 @@
 
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
-use crate::scheduler::taint::{Taint, tolerates, toleration_seconds};
+use crate::scheduler::taint::{NOT_READY, Taint, UNREACHABLE, UNSCHEDULABLE, tolerates, toleration_seconds};
 use crate::snapshot::{Change, Snapshot};
 use jiff::Timestamp;
 use peapod_api::pod::is_terminal_phase;
+use peapod_api::well_known::NODE_LEASES;
 use peapod_api::{Key, Object, meta};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 pub(super) const CONTROLLER: Controller = Controller { name: "node", triggers, reconcile };
 
-const LEASE_NAMESPACE: &str = "kube-node-lease";
-const NOT_READY: &str = "node.kubernetes.io/not-ready";
-const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
 const OWN_TAINTS: [&str; 3] = [NOT_READY, UNREACHABLE, UNSCHEDULABLE];
 
 fn triggers(_: &Snapshot, change: &Change) -> Vec<Key> {
@@ -24,7 +21,7 @@ fn triggers(_: &Snapshot, change: &Change) -> Vec<Key> {
     match change.key.resource() {
         "nodes" => vec![change.key.clone()],
         // A renewal matters only to a node that was given up: the others are looked at again when their time is up.
-        "leases.coordination.k8s.io" if change.key.namespace() == LEASE_NAMESPACE => node(change.key.name()),
+        "leases.coordination.k8s.io" if change.key.namespace() == NODE_LEASES => node(change.key.name()),
         "pods" => pod_node().map(|name| node(&name)).unwrap_or_default(),
         _ => Vec::new(),
     }
@@ -54,7 +51,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, context: &Context) -> Outcome {
 
 /// How long the node has not been heard of. Its Lease carries the server's time of each renewal.
 fn silence(snapshot: &Snapshot, node: &Object, now: Timestamp) -> Duration {
-    let lease = snapshot.find("leases.coordination.k8s.io", LEASE_NAMESPACE, node.name());
+    let lease = snapshot.find("leases.coordination.k8s.io", NODE_LEASES, node.name());
     let renewed = lease.and_then(|lease| meta::parse_time(meta::text(&lease.value(), "spec.renewTime")?));
     let heard = renewed.or(node.header.created).unwrap_or(now);
     Duration::try_from(now.duration_since(heard)).unwrap_or_default()
@@ -177,13 +174,7 @@ fn eviction(pod: &Object) -> [Action; 2] {
         reason: "TaintManagerEviction".into(),
         message: format!("Marking for deletion Pod {}/{}", pod.namespace(), pod.name()),
     };
-    let delete = Action::Delete {
-        key: pod.key.clone(),
-        uid: pod.header.uid.to_string(),
-        propagation: None,
-        grace_seconds: None,
-    };
-    [event, delete]
+    [event, Action::delete(pod)]
 }
 
 #[cfg(test)]

@@ -149,12 +149,7 @@ fn delete(set: &Object, active: &[&Arc<Object>], count: usize) -> Vec<Action> {
                     reason: "SuccessfulDelete".into(),
                     message: format!("Deleted pod: {}", pod.name()),
                 },
-                Action::Delete {
-                    key: pod.key.clone(),
-                    uid: pod.header.uid.to_string(),
-                    propagation: None,
-                    grace_seconds: None,
-                },
+                Action::delete(pod),
             ]
         })
         .collect()

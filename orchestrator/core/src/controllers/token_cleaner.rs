@@ -2,17 +2,19 @@
 
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
-use crate::auth::bootstrap::{NAME_PREFIX, NAMESPACE, SECRET_TYPE, expiration};
+use crate::auth::bootstrap::{NAMESPACE, expiration};
 use crate::snapshot::{Change, Snapshot};
 use peapod_api::Key;
+use peapod_api::well_known::{JOIN_TOKEN, JOIN_TOKEN_PREFIX};
 use std::time::Duration;
 
 pub(super) const CONTROLLER: Controller = Controller { name: "token-cleaner", triggers, reconcile };
 
 fn triggers(_: &Snapshot, change: &Change) -> Vec<Key> {
     let key = &change.key;
-    let is_token =
-        key.resource() == "secrets" && key.namespace() == NAMESPACE && key.name().starts_with(NAME_PREFIX);
+    let is_token = key.resource() == "secrets"
+        && key.namespace() == NAMESPACE
+        && key.name().starts_with(JOIN_TOKEN_PREFIX);
     Vec::from_iter((is_token && change.after.is_some()).then(|| key.clone()))
 }
 
@@ -21,15 +23,14 @@ fn reconcile(snapshot: &Snapshot, key: &Key, context: &Context) -> Outcome {
         return Outcome::nothing();
     };
     let secret = object.value();
-    let Some(end) = expiration(&secret).filter(|_| secret["type"] == SECRET_TYPE) else {
+    let Some(end) = expiration(&secret).filter(|_| secret["type"] == JOIN_TOKEN) else {
         return Outcome::nothing();
     };
     let left = Duration::try_from(end.duration_since(context.now)).unwrap_or_default();
     if !left.is_zero() {
-        return Outcome { actions: Vec::new(), again_after: Some(left) };
+        return Outcome::again_after(left);
     }
-    let (key, uid) = (key.clone(), object.header.uid.to_string());
-    vec![Action::Delete { key, uid, propagation: None, grace_seconds: None }].into()
+    vec![Action::delete(object)].into()
 }
 
 #[cfg(test)]
@@ -44,7 +45,7 @@ mod tests {
     fn a_token_goes_when_it_has_expired() {
         let key = Key::new("secrets", NAMESPACE, "bootstrap-token-abcdef");
         let end = base64::engine::general_purpose::STANDARD.encode("2030-01-01T00:00:00Z");
-        let value = json!({"type": SECRET_TYPE, "data": {"expiration": end},
+        let value = json!({"type": JOIN_TOKEN, "data": {"expiration": end},
             "metadata": {"name": key.name(), "namespace": NAMESPACE, "uid": "u"}});
         let token = Arc::new(Draft::new(kinds::lookup("", "secrets").unwrap(), key.clone(), value).at(1));
         let change = Change::new(1, key.clone(), None, Some(token));

@@ -56,7 +56,7 @@ pub(super) fn check(schema: &Schema, value: &Value, path: &str, errors: &mut Err
 }
 
 /// Kubernetes' path of what has none.
-fn at(path: &str) -> &str {
+pub(super) fn at(path: &str) -> &str {
     if path.is_empty() { "<nil>" } else { path }
 }
 

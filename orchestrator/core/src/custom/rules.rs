@@ -1,5 +1,6 @@
 //! `x-kubernetes-validations`: rules of a schema over its values, old and new.
 
+use super::check::at;
 use super::schema::{Rule, Schema};
 use crate::cel::{Budget, CALL_LIMIT, Fault, Key, OBJECT_LIMIT, Val, escaped};
 use crate::duration;
@@ -113,10 +114,6 @@ impl Walk<'_> {
             _ => rule.words(),
         }
     }
-}
-
-fn at(path: &str) -> &str {
-    if path.is_empty() { "<nil>" } else { path }
 }
 
 fn error(rule: &Rule, schema: &Schema, path: &str, message: &str) -> FieldError {

@@ -8,12 +8,11 @@ use crate::schema::normalize::{normalize, tidy, zero};
 use crate::schema::{decode, validate::check_types};
 use peapod_api::Error;
 use peapod_api::error::Cause;
+use peapod_api::well_known::LAST_APPLIED;
 use serde_json::Value;
 
 /// Owns what was there before the first apply if nobody did.
 const BEFORE: &str = "before-first-apply";
-/// Where client-side apply keeps what it applied.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Applies `config` to the stored object, or to nothing. The result has its managed fields; the caller normalizes and
 /// defaults it. `config` has passed [`crate::schema::decode::object`] but holds no defaults.

@@ -1,7 +1,7 @@
 //! The scheduler's plugins: each a filter that may refuse a node, and a score from 0 to 100 with its weight.
 
 use super::cluster::{NodeView, PodView};
-use super::taint::tolerates;
+use super::taint::{Taint, UNSCHEDULABLE, tolerates};
 
 /// One plugin, as data.
 pub(super) struct Plugin {
@@ -28,11 +28,7 @@ fn no_opinion(_: &PodView, _: &NodeView) -> i64 {
 }
 
 fn unschedulable(pod: &PodView, node: &NodeView) -> Option<String> {
-    let taint = super::taint::Taint {
-        key: "node.kubernetes.io/unschedulable".into(),
-        value: String::new(),
-        effect: "NoSchedule".into(),
-    };
+    let taint = Taint { key: UNSCHEDULABLE.into(), value: String::new(), effect: "NoSchedule".into() };
     let refused = node.unschedulable && !tolerates(&pod.tolerations, &taint);
     refused.then(|| "node(s) were unschedulable".into())
 }

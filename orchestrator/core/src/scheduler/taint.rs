@@ -2,6 +2,13 @@
 
 use serde_json::Value;
 
+/// Key of the taint of a node that says that it is not ready.
+pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
+/// Of one that says nothing any more.
+pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+/// Of one that takes no more pods.
+pub const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+
 /// One taint of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taint {

@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Deepest nesting of objects and lists that is read.
+/// Deepest nesting of objects and lists, or of messages, that is read, in whatever encoding.
 pub const MAX_DEPTH: usize = 100;
 /// Most unknown or duplicate fields that are named to a client.
 const MAX_COMPLAINTS: usize = 100;

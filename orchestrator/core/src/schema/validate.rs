@@ -18,8 +18,6 @@ const MAY_BE_EMPTY: [(&str, &str); 6] = [
     ("ControllerRevision", "data"),
     ("Eviction", "metadata"),
 ];
-const BAD_QUANTITY: &str =
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 /// A value whose JSON type or format is not its field's. `Display` is worded as Go's decoder does.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,6 +79,10 @@ fn check_value(owner: &Type, kind: &FieldType, value: &Value, path: &mut Path) -
         })
     };
     let format = |ok: bool, text: String| if ok { Ok(()) } else { Err(Mismatch::Format(text)) };
+    let quantity = |text: &str| match text.parse::<Quantity>() {
+        Ok(_) => Ok(()),
+        Err(why) => Err(Mismatch::Format(why.to_string())),
+    };
     match (kind, value) {
         (_, Value::Null) => Ok(()),
         (FieldType::String | FieldType::Duration, Value::String(_)) | (FieldType::Bool, Value::Bool(_)) => {
@@ -98,12 +100,8 @@ fn check_value(owner: &Type, kind: &FieldType, value: &Value, path: &mut Path) -
             parse_time(text).is_some(),
             format!("parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\" in field {}", path.as_str()),
         ),
-        (FieldType::Quantity, Value::String(text)) => {
-            format(text.parse::<Quantity>().is_ok(), BAD_QUANTITY.to_string())
-        }
-        (FieldType::Quantity, Value::Number(n)) => {
-            format(n.to_string().parse::<Quantity>().is_ok(), BAD_QUANTITY.to_string())
-        }
+        (FieldType::Quantity, Value::String(text)) => quantity(text),
+        (FieldType::Quantity, Value::Number(n)) => quantity(&n.to_string()),
         (FieldType::IntOrString, Value::String(_)) => Ok(()),
         (FieldType::IntOrString, Value::Number(n))
             if n.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) =>

@@ -1,12 +1,10 @@
 //! YAML bodies: read into what JSON would have said, and written of it.
 
-use super::decode::{self, Decoded, Item, Reader};
+use super::decode::{self, Decoded, Item, MAX_DEPTH, Reader};
 use peapod_api::Error;
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-/// Deepest nesting.
-const MAX_DEPTH: usize = 100;
 /// Most values, aliases expanded.
 const MAX_NODES: usize = 200_000;
 /// Most aliases.

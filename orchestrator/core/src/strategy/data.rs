@@ -1,6 +1,7 @@
 //! ConfigMaps and Secrets.
 
 use super::{Findings, PLAIN, Strategy};
+use crate::auth::account;
 use crate::validation::{Errors, immutable, invalid, names, text};
 use peapod_api::FieldError;
 use serde_json::Value;
@@ -70,10 +71,9 @@ fn validate_secret(secret: &Value, findings: &mut Findings) {
     };
     let missing = needed.iter().filter(|key| lacks(key));
     errors.extend(missing.map(|key| FieldError::required(&format!("data[{key}]"), "")));
-    const ACCOUNT: &str = "kubernetes.io/service-account.name";
-    let is_token = secret["type"] == "kubernetes.io/service-account-token";
-    if is_token && text(&secret["metadata"]["annotations"][ACCOUNT]).is_empty() {
-        errors.push(FieldError::required(&format!("metadata.annotations[{ACCOUNT}]"), ""));
+    let is_token = secret["type"] == account::TOKEN_SECRET;
+    if is_token && text(&secret["metadata"]["annotations"][account::NAME]).is_empty() {
+        errors.push(FieldError::required(&format!("metadata.annotations[{}]", account::NAME), ""));
     }
 }
 

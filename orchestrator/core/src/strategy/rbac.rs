@@ -4,9 +4,8 @@ use super::{Findings, PLAIN, Strategy};
 use crate::validation::names::NameRule;
 use crate::validation::{Errors, child, indexed, invalid, items, names, selector, text};
 use peapod_api::FieldError;
+use peapod_api::well_known::RBAC_GROUP;
 use serde_json::Value;
-
-const GROUP: &str = "rbac.authorization.k8s.io";
 
 pub(super) static ROLE: Strategy = Strategy {
     name: NameRule::PathSegment,
@@ -81,8 +80,8 @@ fn aggregation(rule: &Value, errors: &mut Errors) {
 
 fn binds(binding: &Value, kinds: &[&str], errors: &mut Errors) {
     let role = &binding["roleRef"];
-    if role["apiGroup"] != GROUP {
-        errors.push(FieldError::not_supported("roleRef.apiGroup", &role["apiGroup"], &[GROUP]));
+    if role["apiGroup"] != RBAC_GROUP {
+        errors.push(FieldError::not_supported("roleRef.apiGroup", &role["apiGroup"], &[RBAC_GROUP]));
     }
     if !kinds.contains(&text(&role["kind"])) {
         errors.push(FieldError::not_supported("roleRef.kind", &role["kind"], kinds));
@@ -116,8 +115,8 @@ fn subject(subject: &Value, path: &str, everywhere: bool, errors: &mut Errors) {
                 errors.push(FieldError::required(&child(path, "namespace"), ""));
             }
         }
-        "User" | "Group" if group != GROUP => {
-            errors.push(FieldError::not_supported(&at, &subject["apiGroup"], &[GROUP]));
+        "User" | "Group" if group != RBAC_GROUP => {
+            errors.push(FieldError::not_supported(&at, &subject["apiGroup"], &[RBAC_GROUP]));
         }
         "User" | "Group" => {}
         _ => errors.push(FieldError::not_supported(&child(path, "kind"), &subject["kind"], &KINDS)),

@@ -2,13 +2,14 @@
 
 pub mod container;
 pub mod metadata;
-pub mod names;
 pub mod pod_spec;
 pub mod probe;
 pub mod scheduling;
 pub mod selector;
 pub mod volume;
 
+pub use peapod_api::meta::items;
+pub use peapod_api::names;
 use peapod_api::{FieldError, Quantity};
 use serde_json::Value;
 
@@ -18,11 +19,6 @@ pub type Errors = Vec<FieldError>;
 /// `path.name`, or `name` at the top.
 pub fn child(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
-}
-
-/// The items of a list; none for anything else.
-pub fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 /// The items of a list, each with its path.

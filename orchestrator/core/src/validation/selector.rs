@@ -1,6 +1,6 @@
 //! Label selectors and maps of labels.
 
-use super::{Errors, child, indexed, invalid, names, text};
+use super::{Errors, child, indexed, invalid, items, names, text};
 use peapod_api::FieldError;
 use serde_json::Value;
 
@@ -26,27 +26,34 @@ pub fn label_selector(errors: &mut Errors, path: &str, selector: &Value) {
 
 /// One requirement with a key, an operator of `operators`, and values where the operator takes them.
 pub fn requirement(errors: &mut Errors, path: &str, expression: &Value, operators: &[&str]) {
-    let (operator, values) = (text(&expression["operator"]), child(path, "values"));
-    let count = expression["values"].as_array().map_or(0, Vec::len);
+    let operator = text(&expression["operator"]);
     match operator {
         _ if !operators.contains(&operator) => {
             let why = "not a valid selector operator";
             errors.push(FieldError::invalid(&child(path, "operator"), &expression["operator"], why));
         }
-        "In" | "NotIn" if count == 0 => {
-            let why = "must be specified when `operator` is 'In' or 'NotIn'";
-            errors.push(FieldError::required(&values, why));
-        }
-        "Exists" | "DoesNotExist" if count > 0 => {
-            let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-            errors.push(FieldError::forbidden(&values, why));
-        }
-        "Gt" | "Lt" if count != 1 => {
+        "Gt" | "Lt" if items(&expression["values"]).count() != 1 => {
             let why = "must be specified single value when `operator` is 'Lt' or 'Gt'";
-            errors.push(FieldError::required(&values, why));
+            errors.push(FieldError::required(&child(path, "values"), why));
         }
-        _ => {}
+        _ => operands(errors, path, expression),
     }
     let key = &expression["key"];
     invalid(errors, &child(path, "key"), key, names::label_key(text(key)));
+}
+
+/// Values where the operator asks for some, and none where it takes none.
+pub fn operands(errors: &mut Errors, path: &str, expression: &Value) {
+    let has_values = items(&expression["values"]).next().is_some();
+    match text(&expression["operator"]) {
+        "In" | "NotIn" if !has_values => {
+            let why = "must be specified when `operator` is 'In' or 'NotIn'";
+            errors.push(FieldError::required(&child(path, "values"), why));
+        }
+        "Exists" | "DoesNotExist" if has_values => {
+            let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+            errors.push(FieldError::forbidden(&child(path, "values"), why));
+        }
+        _ => {}
+    }
 }

@@ -4,6 +4,7 @@ use super::{Errors, child, indexed, invalid, names, text};
 use peapod_api::{FieldError, Quantity};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// Checks every volume; returns their names.
 pub fn volumes<'a>(errors: &mut Errors, path: &str, list: &'a Value) -> BTreeSet<&'a str> {
@@ -60,8 +61,17 @@ fn require(errors: &mut Errors, path: &str, source: &Value, field: &str) {
     }
 }
 
-/// How long a token of a service account may be asked for, in seconds.
-const TOKEN_SECONDS: (i64, i64) = (600, 1 << 32);
+/// For how many seconds a token of a service account may be asked for.
+pub(crate) const TOKEN_SECONDS: RangeInclusive<i64> = 600..=1 << 32;
+
+/// What is wrong with asking for a token for so many seconds.
+pub(crate) fn token_lifetime(seconds: i64) -> Option<&'static str> {
+    match seconds {
+        _ if seconds < *TOKEN_SECONDS.start() => Some("may not specify a duration less than 10 minutes"),
+        _ if seconds > *TOKEN_SECONDS.end() => Some("may not specify a duration larger than 2^32 seconds"),
+        _ => None,
+    }
+}
 
 /// Each source is one, and no two make the same file.
 fn projected(errors: &mut Errors, path: &str, volume: &Value) {
@@ -100,11 +110,8 @@ fn projected(errors: &mut Errors, path: &str, volume: &Value) {
 
 fn token(errors: &mut Errors, path: &str, source: &Value) {
     let (seconds, at) = (&source["expirationSeconds"], child(path, "expirationSeconds"));
-    if seconds.as_i64().is_some_and(|s| s < TOKEN_SECONDS.0) {
-        errors.push(FieldError::invalid(&at, seconds, "may not specify a duration less than 10 minutes"));
-    }
-    if seconds.as_i64().is_some_and(|s| s > TOKEN_SECONDS.1) {
-        errors.push(FieldError::invalid(&at, seconds, "may not specify a duration larger than 2^32 seconds"));
+    if let Some(why) = seconds.as_i64().and_then(token_lifetime) {
+        errors.push(FieldError::invalid(&at, seconds, why));
     }
     require(errors, path, source, "path");
     local(errors, &child(path, "path"), &source["path"]);

@@ -2,10 +2,10 @@
 
 use crate::snapshot::Snapshot;
 use crate::validation::{items, text};
+use peapod_api::well_known::SERVICE_LABEL;
 use serde_json::Value;
 
 const SLICES: &str = "endpointslices.discovery.k8s.io";
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 /// One way to reach a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]

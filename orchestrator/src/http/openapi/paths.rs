@@ -1,5 +1,6 @@
 //! The paths of a kind, derived from its row.
 
+use crate::front_door::{BODIES, CUSTOM_BODIES, CUSTOM_PATCHES, PATCHES};
 use peapod_api::kind::Nature;
 use peapod_api::{Kind, Subresource};
 use serde_json::{Value, json};
@@ -70,21 +71,15 @@ fn operation(kind: &Kind, method: &str, action: &str) -> Value {
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": { "group": kind.group, "version": kind.version, "kind": kind.kind },
     });
-    let types: &[&str] = match method {
-        "post" | "put" => &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"],
-        "patch" => &[
-            "application/json-patch+json",
-            "application/merge-patch+json",
-            "application/strategic-merge-patch+json",
-            "application/apply-patch+yaml",
-        ],
+    // Clients choose their patches by what stands here.
+    let types: &[&str] = match (method, kind.custom) {
+        ("post" | "put", false) => &BODIES,
+        ("post" | "put", true) => &CUSTOM_BODIES,
+        ("patch", false) => &PATCHES,
+        ("patch", true) => &CUSTOM_PATCHES,
         _ => &[],
     };
-    // What custom resources do not take: clients choose their patches by what stands here.
-    let is_taken = |media_type: &&&str| {
-        !kind.custom || !media_type.contains("strategic") && !media_type.contains("protobuf")
-    };
-    for media_type in types.iter().filter(is_taken) {
+    for media_type in types {
         operation["requestBody"]["content"][media_type] = json!({ "schema": { "type": "object" } });
     }
     operation

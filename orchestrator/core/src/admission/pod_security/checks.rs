@@ -3,11 +3,10 @@
 
 use super::Level;
 use crate::validation::{items, text};
+use peapod_api::well_known::ALLOW_EGRESS;
 use serde_json::Value;
 use std::net::IpAddr;
 
-/// By which a pod asks for destinations outside of the pod network.
-const ALLOW_EGRESS: &str = "peapod.dev/allow-egress";
 /// Destinations that are the node itself, or only reached from there.
 const NODE_RANGES: [(&str, u32); 4] = [("127.0.0.0", 8), ("169.254.0.0", 16), ("::1", 128), ("fe80::", 10)];
 /// What Kubernetes' `baseline` lets containers add.

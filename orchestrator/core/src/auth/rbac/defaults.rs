@@ -1,9 +1,11 @@
 //! The roles and bindings that every cluster has, and how they are kept: what is missing is added at each start, what users
 //! add stays. Rule: Kubernetes, "Using RBAC Authorization", default roles and auto-reconciliation.
 
-use super::{GROUP, Rule};
+use super::Rule;
 use crate::auth::{AUTHENTICATED, MASTERS, NODES, UNAUTHENTICATED};
+use crate::certificate::API_CLIENT;
 use crate::validation::items;
+use peapod_api::well_known::{KUBELET_CLIENT, RBAC_GROUP};
 use serde_json::{Map, Value, json};
 
 /// Objects with another value than `true` here are left as they are.
@@ -49,7 +51,7 @@ const ROLES: &[ClusterRole] = &[
         "admin",
         &[
             ("authorization.k8s.io", "localsubjectaccessreviews", "create"),
-            (GROUP, "roles rolebindings", ALL),
+            (RBAC_GROUP, "roles rolebindings", ALL),
         ],
     ),
     part(
@@ -151,11 +153,8 @@ const ROLES: &[ClusterRole] = &[
 
 /// Approving what a signer is asked for.
 const APPROVERS: [(&str, &str); 2] = [
-    ("system:certificates.k8s.io:kube-apiserver-client-approver", "kubernetes.io/kube-apiserver-client"),
-    (
-        "system:certificates.k8s.io:kube-apiserver-client-kubelet-approver",
-        "kubernetes.io/kube-apiserver-client-kubelet",
-    ),
+    ("system:certificates.k8s.io:kube-apiserver-client-approver", API_CLIENT),
+    ("system:certificates.k8s.io:kube-apiserver-client-kubelet-approver", KUBELET_CLIENT),
 ];
 
 /// Role and group of each binding.
@@ -177,16 +176,16 @@ pub fn objects() -> Vec<Value> {
         object("ClusterRole", name, json!({"rules": [rule]}))
     });
     let bindings = BINDINGS.iter().map(|(role, groups)| {
-        let subject = |group: &&str| json!({"kind": "Group", "apiGroup": GROUP, "name": group});
+        let subject = |group: &&str| json!({"kind": "Group", "apiGroup": RBAC_GROUP, "name": group});
         let subjects: Vec<Value> = groups.iter().map(subject).collect();
-        let reference = json!({"apiGroup": GROUP, "kind": "ClusterRole", "name": role});
+        let reference = json!({"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role});
         object("ClusterRoleBinding", role, json!({"roleRef": reference, "subjects": subjects}))
     });
     ROLES.iter().map(cluster_role).chain(approvers).chain(bindings).collect()
 }
 
 fn object(kind: &str, name: &str, mut rest: Value) -> Value {
-    rest["apiVersion"] = format!("{GROUP}/v1").into();
+    rest["apiVersion"] = format!("{RBAC_GROUP}/v1").into();
     rest["kind"] = kind.into();
     rest["metadata"] = json!({"name": name, "annotations": {AUTOUPDATE: "true"},
         "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}});

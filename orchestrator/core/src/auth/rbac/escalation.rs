@@ -1,9 +1,10 @@
 //! Nobody gives what he does not have: who writes roles and bindings must hold what they grant. Rule: Kubernetes, "Using
 //! RBAC Authorization", privilege escalation prevention.
 
-use super::{GROUP, ROLES, Rule, role_of};
+use super::{ROLES, Rule, role_of};
 use crate::auth::{Attributes, MASTERS, User, allowed};
 use crate::snapshot::Snapshot;
+use peapod_api::well_known::RBAC_GROUP;
 use peapod_api::{Error, Kind};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ pub fn admit_write(
     new: &Value,
     old: Option<&Value>,
 ) -> Result<(), Error> {
-    if kind.group != GROUP || user.is_in(MASTERS) || old.is_some_and(|old| only_lets_go(new, old)) {
+    if kind.group != RBAC_GROUP || user.is_in(MASTERS) || old.is_some_and(|old| only_lets_go(new, old)) {
         return Ok(());
     }
     match &*kind.plural {
@@ -70,7 +71,7 @@ fn admit_binding(snapshot: &Snapshot, user: &User, kind: &Kind, new: &Value) -> 
     // What is no role is told by the validation.
     let Some(role) = role_of(&new["roleRef"], namespace) else { return Ok(()) };
     let resource = if role.resource() == ROLES { "roles" } else { "clusterroles" };
-    let (verb, group) = ("bind", GROUP);
+    let (verb, group) = ("bind", RBAC_GROUP);
     let bind = Attributes { verb, group, resource, namespace, name: role.name(), ..Attributes::default() };
     if allowed(snapshot, user, &bind).is_ok() {
         return Ok(());

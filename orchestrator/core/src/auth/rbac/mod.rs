@@ -11,12 +11,11 @@ use super::{Attributes, User};
 use crate::snapshot::Change;
 use crate::validation::{items, text};
 use imbl::OrdMap;
+use peapod_api::well_known::RBAC_GROUP;
 use peapod_api::{Key, Object};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The API group.
-pub const GROUP: &str = "rbac.authorization.k8s.io";
 /// Resources as storage keys name them.
 pub const ROLES: &str = "roles.rbac.authorization.k8s.io";
 /// See [`ROLES`].
@@ -77,7 +76,7 @@ impl Held<'_> {
     pub fn missing(&self) -> Option<String> {
         let what = if self.role.resource() == ROLES { "role" } else { "clusterrole" };
         let name = self.role.name();
-        self.rules.is_none().then(|| format!("{what}.{GROUP} {name:?} not found"))
+        self.rules.is_none().then(|| format!("{what}.{RBAC_GROUP} {name:?} not found"))
     }
 }
 

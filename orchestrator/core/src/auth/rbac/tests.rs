@@ -198,7 +198,7 @@ fn nobody_grants_what_he_does_not_hold() {
     let absent = admit(&cluster, BINDINGS, &binding("Role/absent"), None).unwrap_err();
     assert_eq!(absent, "roles.rbac.authorization.k8s.io \"absent\" not found");
 
-    let powers = json!({"rules": [{"apiGroups": [GROUP], "resources": ["roles", "clusterroles"],
+    let powers = json!({"rules": [{"apiGroups": [RBAC_GROUP], "resources": ["roles", "clusterroles"],
         "verbs": ["bind", "escalate"]}]});
     put(&mut cluster, ROLES, "a", "powers", powers);
     bind(&mut cluster, "a", "powers", "Role/powers", user("jane"));

@@ -1,6 +1,7 @@
 //! How an access review says that a list or watch is narrowed. A selector can only narrow: what of it is not understood is
 //! left out of the question, and the answer says so. Rule: Kubernetes, AuthorizeWithSelectors.
 
+use crate::validation::selector::operands;
 use crate::validation::{Errors, child, indexed, invalid, items, names, text};
 use peapod_api::FieldError;
 use peapod_api::selector::{FieldSelector, LabelSelector};
@@ -31,25 +32,14 @@ pub(super) fn validate(path: &str, attributes: &Value, errors: &mut Errors) {
 }
 
 fn requirement(path: &str, requirement: &Value, of_labels: bool, errors: &mut Errors) {
-    let (key, values) = (&requirement["key"], child(path, "values"));
+    let key = &requirement["key"];
     if !of_labels && text(key).is_empty() {
         errors.push(FieldError::required(&child(path, "key"), "must be specified"));
     }
-    let has_values = items(&requirement["values"]).next().is_some();
-    match text(&requirement["operator"]) {
-        "In" | "NotIn" if !has_values => {
-            let why = "must be specified when `operator` is 'In' or 'NotIn'";
-            errors.push(FieldError::required(&values, why));
-        }
-        "Exists" | "DoesNotExist" if has_values => {
-            let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-            errors.push(FieldError::forbidden(&values, why));
-        }
-        _ => {}
-    }
+    operands(errors, path, requirement);
     if of_labels {
         invalid(errors, &child(path, "key"), &text(key).into(), names::label_key(text(key)));
-        for (path, value) in indexed(&requirement["values"], &values) {
+        for (path, value) in indexed(&requirement["values"], &child(path, "values")) {
             invalid(errors, &path, value, names::label_value(text(value)));
         }
     }

@@ -12,16 +12,8 @@ impl Rollout<'_> {
             self.old.iter().filter(|set| set.replicas == 0 && set.count("replicas") == 0).collect();
         idle.sort_by_key(|set| set.revision());
         let surplus = idle.len().saturating_sub(limit);
-        let doomed: Vec<Action> = idle
-            .into_iter()
-            .take(surplus)
-            .map(|set| Action::Delete {
-                key: set.object.key.clone(),
-                uid: set.object.header.uid.to_string(),
-                propagation: None,
-                grace_seconds: None,
-            })
-            .collect();
+        let doomed: Vec<Action> =
+            idle.into_iter().take(surplus).map(|set| Action::delete(&set.object)).collect();
         self.actions.extend(doomed);
     }
 }

@@ -6,6 +6,7 @@ use crate::controllers::owned::controller_reference;
 use crate::name;
 use crate::snapshot::Snapshot;
 use peapod_api::pod::is_terminal_phase;
+use peapod_api::well_known::LAST_APPLIED;
 use serde_json::{Value, json};
 
 impl Rollout<'_> {
@@ -40,13 +41,7 @@ impl Rollout<'_> {
 
     /// The Deployment's annotations as its sets carry them, so that a rollback can bring them back.
     fn annotations(&self, revision: i64) -> Value {
-        const OWN: [&str; 5] = [
-            "kubectl.kubernetes.io/last-applied-configuration",
-            REVISION,
-            "deprecated.deployment.rollback.to",
-            DESIRED,
-            MAX,
-        ];
+        const OWN: [&str; 5] = [LAST_APPLIED, REVISION, "deprecated.deployment.rollback.to", DESIRED, MAX];
         let mut copy = self.value["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
         copy.retain(|name, _| !OWN.contains(&name.as_str()));
         copy.insert(REVISION.into(), revision.to_string().into());

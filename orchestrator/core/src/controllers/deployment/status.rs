@@ -67,60 +67,57 @@ impl Rollout<'_> {
         }
     }
 
-    /// The Progressing condition, after Kubernetes' rules: complete, progressing, or stuck past the deadline.
+    /// Sets the Progressing condition. Returns when it is to be judged again.
     fn progress(&self, status: &Value, conditions: &mut Vec<Value>, now: Timestamp) -> Option<Duration> {
         let deadline =
             self.value["spec"]["progressDeadlineSeconds"].as_u64().filter(|s| *s < i32::MAX as u64)?;
         if self.value["spec"]["paused"] == true {
-            let message = "Deployment is paused";
-            meta::set_condition(
-                conditions,
-                condition("Progressing", "Unknown", "DeploymentPaused", message),
-                now,
-            );
+            let paused = condition("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused");
+            meta::set_condition(conditions, paused, now);
             return None;
         }
         let old = conditions.iter().find(|c| c["type"] == "Progressing").cloned().unwrap_or_default();
+        let (new, again) = self.judge_progress(&old, status, Duration::from_secs(deadline), now);
+        if let Some(mut new) = new {
+            new["lastUpdateTime"] = meta::time(now).into();
+            meta::set_condition(conditions, new, now);
+        }
+        again
+    }
+
+    /// The Progressing condition, after Kubernetes' rules: complete, progressing, or stuck past the deadline; none where
+    /// `old` stays. With it, when it is to be judged again.
+    fn judge_progress(
+        &self,
+        old: &Value,
+        status: &Value,
+        deadline: Duration,
+        now: Timestamp,
+    ) -> (Option<Value>, Option<Duration>) {
         let name = self.new.as_ref().map(|set| set.object.name().to_string()).unwrap_or_default();
-        let with_time = |mut condition: Value| {
-            condition["lastUpdateTime"] = meta::time(now).into();
-            condition
+        let say = |status: &str, reason: &str, what: &str| {
+            Some(condition("Progressing", status, reason, &format!("ReplicaSet {name:?} {what}.")))
         };
         if let Some((reason, message)) = &self.turn {
-            meta::set_condition(
-                conditions,
-                with_time(condition("Progressing", "True", reason, message)),
-                now,
-            );
-            return Some(Duration::from_secs(deadline));
+            return (Some(condition("Progressing", "True", reason, message)), Some(deadline));
         }
         if self.is_complete(status) {
-            if old["reason"] != "NewReplicaSetAvailable" {
-                let message = format!("ReplicaSet {name:?} has successfully progressed.");
-                let new = condition("Progressing", "True", "NewReplicaSetAvailable", &message);
-                meta::set_condition(conditions, with_time(new), now);
-            }
-            return None;
+            let is_new = old["reason"] != "NewReplicaSetAvailable";
+            let new = say("True", "NewReplicaSetAvailable", "has successfully progressed");
+            return (new.filter(|_| is_new), None);
         }
         if self.is_progressing(status) || old.is_null() || old["reason"] == "DeploymentPaused" {
-            let message = format!("ReplicaSet {name:?} is progressing.");
-            let new = condition("Progressing", "True", "ReplicaSetUpdated", &message);
-            meta::set_condition(conditions, with_time(new), now);
-            return Some(Duration::from_secs(deadline));
+            return (say("True", "ReplicaSetUpdated", "is progressing"), Some(deadline));
         }
         if old["reason"] == "NewReplicaSetAvailable" || old["reason"] == "ProgressDeadlineExceeded" {
-            return None;
+            return (None, None);
         }
-        let since = meta::text(&old, "lastUpdateTime").and_then(meta::parse_time).unwrap_or(now);
+        let since = meta::text(old, "lastUpdateTime").and_then(meta::parse_time).unwrap_or(now);
         let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-        let left = Duration::from_secs(deadline).saturating_sub(age);
-        if !left.is_zero() {
-            return Some(left);
+        match deadline.saturating_sub(age) {
+            Duration::ZERO => (say("False", "ProgressDeadlineExceeded", "has timed out progressing"), None),
+            left => (None, Some(left)),
         }
-        let message = format!("ReplicaSet {name:?} has timed out progressing.");
-        let new = condition("Progressing", "False", "ProgressDeadlineExceeded", &message);
-        meta::set_condition(conditions, with_time(new), now);
-        None
     }
 
     fn is_complete(&self, status: &Value) -> bool {

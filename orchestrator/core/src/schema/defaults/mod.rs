@@ -9,6 +9,7 @@ use super::types::{FieldType, Type};
 use super::validate::check_types;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use peapod_api::well_known::RBAC_GROUP;
 use serde_json::{Map, Value, json};
 
 /// Fills in every default of an object of that kind. The object is in its normal form (see [`super::normalize`]) and
@@ -207,10 +208,9 @@ fn limit_range(object: &mut Value) {
 }
 
 fn role_binding(object: &mut Value) {
-    const GROUP: &str = "rbac.authorization.k8s.io";
-    set(made(object, "roleRef"), "apiGroup", GROUP);
+    set(made(object, "roleRef"), "apiGroup", RBAC_GROUP);
     for subject in items(object, "subjects").filter(|subject| subject["kind"] != "ServiceAccount") {
-        set(subject, "apiGroup", GROUP);
+        set(subject, "apiGroup", RBAC_GROUP);
     }
 }
 

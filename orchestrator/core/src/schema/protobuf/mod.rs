@@ -9,6 +9,7 @@ mod tests;
 mod time;
 mod wire;
 
+use super::decode::MAX_DEPTH;
 use super::lookup_kind;
 use super::types::FieldType;
 use peapod_api::Error;
@@ -20,8 +21,6 @@ pub use wire::Writer;
 /// The media type of such bodies.
 pub const CONTENT_TYPE: &str = "application/vnd.kubernetes.protobuf";
 const MAGIC: &[u8] = b"k8s\0";
-/// Deepest nesting of messages that is read or written.
-const MAX_DEPTH: usize = 100;
 /// Most objects that one body may decode to; bounds the memory that a small body can claim.
 const MAX_OBJECTS: usize = 100_000;
 
