@@ -2,17 +2,17 @@
 
 use super::*;
 
-/// How a number of pods of one template is printed; `selector` makes the last cell.
-pub(super) fn replica_columns(selector: &'static str) -> Vec<Column> {
+/// How a number of pods of one template is printed.
+pub(super) fn replica_columns(selector: Column) -> Vec<Column> {
     vec![
         NAME,
         number("Desired", "spec.replicas"),
         number("Current", "status.replicas"),
         number("Ready", "status.readyReplicas"),
         AGE,
-        wide("Containers", Cell::Computed("template.containers")),
-        wide("Images", Cell::Computed("template.images")),
-        wide("Selector", Cell::Computed(selector)),
+        CONTAINERS,
+        IMAGES,
+        selector,
     ]
 }
 
@@ -23,7 +23,7 @@ pub(super) fn rows() -> Vec<Kind> {
             categories: texts!("all"),
             subresources: vec![Subresource::Status, Subresource::Scale],
             fields: texts!("status.replicas"),
-            columns: replica_columns("spec.selector"),
+            columns: replica_columns(SELECTOR),
             ..row("apps", "ReplicaSet", "replicasets")
         },
         Kind {
@@ -36,9 +36,9 @@ pub(super) fn rows() -> Vec<Kind> {
                 number("Up-to-date", "status.updatedReplicas"),
                 number("Available", "status.availableReplicas"),
                 AGE,
-                wide("Containers", Cell::Computed("template.containers")),
-                wide("Images", Cell::Computed("template.images")),
-                wide("Selector", Cell::Computed("spec.selector")),
+                CONTAINERS,
+                IMAGES,
+                SELECTOR,
             ],
             ..row("apps", "Deployment", "deployments")
         },
@@ -46,13 +46,7 @@ pub(super) fn rows() -> Vec<Kind> {
             short_names: texts!("sts"),
             categories: texts!("all"),
             subresources: vec![Subresource::Status, Subresource::Scale],
-            columns: vec![
-                NAME,
-                col("Ready", Cell::Computed("deployment.ready")),
-                AGE,
-                wide("Containers", Cell::Computed("template.containers")),
-                wide("Images", Cell::Computed("template.images")),
-            ],
+            columns: vec![NAME, col("Ready", Cell::Computed("deployment.ready")), AGE, CONTAINERS, IMAGES],
             acted_on: false,
             ..row("apps", "StatefulSet", "statefulsets")
         },
@@ -69,9 +63,9 @@ pub(super) fn rows() -> Vec<Kind> {
                 number("Available", "status.numberAvailable"),
                 col("Node Selector", Cell::Computed("template.node-selector")),
                 AGE,
-                wide("Containers", Cell::Computed("template.containers")),
-                wide("Images", Cell::Computed("template.images")),
-                wide("Selector", Cell::Computed("spec.selector")),
+                CONTAINERS,
+                IMAGES,
+                SELECTOR,
             ],
             acted_on: false,
             ..row("apps", "DaemonSet", "daemonsets")

@@ -35,9 +35,9 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Completions", Cell::Computed("job.completions")),
                 col("Duration", Cell::Computed("job.duration")),
                 AGE,
-                wide("Containers", Cell::Computed("template.containers")),
-                wide("Images", Cell::Computed("template.images")),
-                wide("Selector", Cell::Computed("spec.selector")),
+                CONTAINERS,
+                IMAGES,
+                SELECTOR,
             ],
             acted_on: false,
             ..row("batch", "Job", "jobs")

@@ -162,7 +162,7 @@ pub(super) fn rows() -> Vec<Kind> {
             categories: texts!("all"),
             subresources: vec![Subresource::Status, Subresource::Scale],
             fields: texts!("status.replicas"),
-            columns: replica_columns("spec.selector-map"),
+            columns: replica_columns(wide("Selector", Cell::Computed("spec.selector-map"))),
             acted_on: false,
             ..row("", "ReplicationController", "replicationcontrollers")
         },

@@ -47,6 +47,10 @@ const fn path(text: &'static str) -> Cell {
 
 const NAME: Column = col("Name", Cell::Name);
 const AGE: Column = col("Age", Cell::Age);
+/// Of the pods that a kind makes.
+const CONTAINERS: Column = wide("Containers", Cell::Computed("template.containers"));
+const IMAGES: Column = wide("Images", Cell::Computed("template.images"));
+const SELECTOR: Column = wide("Selector", Cell::Computed("spec.selector"));
 
 /// What most rows share: a namespaced kind in `v1` that somebody acts on, printed by name and age.
 fn row(group: &'static str, kind: &'static str, plural: &'static str) -> Kind {
