@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use peapod_api::Error;
 use peapod_api::error::Reason;
-use peapod_api::pod_traffic::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES};
+use peapod_api::pod_traffic::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, LET_GO, STREAM_WINDOW_BYTES};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +21,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// ...and is gone if it does not answer within this time.
 const PONG_WITHIN: Duration = Duration::from_secs(8);
-/// Streams that were let go and of which something may still arrive.
-const LET_GO: usize = 1024;
 /// How long an agent may take to begin an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 

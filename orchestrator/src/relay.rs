@@ -12,20 +12,15 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use peapod_api::pod_traffic::{
-    CONNECTION_WINDOW_BYTES, DESTINATION_NODE, FRAME_BYTES, SOURCE_NODE, STREAM_WINDOW_BYTES,
-    STREAMS_PER_NODE, TCP_PATH, UDP_PATH,
+    CONNECTION_WINDOW_BYTES, DESTINATION_NODE, FRAME_BYTES, PING_EVERY, PONG_WITHIN, SOURCE_NODE,
+    STREAM_WINDOW_BYTES, STREAMS_PER_NODE, TCP_PATH, UDP_PATH,
 };
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio_util::sync::CancellationToken;
 
-/// While streams are open the node is pinged this often...
-const PING_EVERY: Duration = Duration::from_secs(5);
-/// ...and is gone if it does not answer within this time.
-const PONG_WITHIN: Duration = Duration::from_secs(5);
 /// What a connection inside the process buffers in each direction.
 const DUPLEX_BYTES: usize = 256 << 10;
 
@@ -122,6 +117,7 @@ mod tests {
     use http_body_util::StreamBody;
     use hyper::body::Frame;
     use hyper::client::conn::http2 as client;
+    use std::time::Duration;
     use tokio::sync::mpsc;
 
     type Pieces = mpsc::Sender<Result<Frame<Bytes>, std::io::Error>>;

@@ -3,6 +3,7 @@
 mod metrics;
 mod query;
 
+use crate::link::{PING_EVERY, PONG_WITHIN};
 use crate::logs::{self, Directory};
 use crate::network::{Asker, Fabric, PodService};
 use crate::pods::Registry;
@@ -17,14 +18,8 @@ use hyper_util::server::conn::auto;
 use peapod_api::pod_traffic::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES, STREAMS_PER_NODE};
 use std::convert::Infallible;
 use std::io;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-
-/// How often a connection is tried while nothing comes over it, and how long an answer may take: a link that died in
-/// silence is noticed.
-const PING_EVERY: Duration = Duration::from_secs(10);
-const PONG_WITHIN: Duration = Duration::from_secs(8);
 
 /// Requests of the server at a time: it relays for many nodes.
 const STREAMS: u32 = 16 * STREAMS_PER_NODE;

@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How often a connection is tried, also while nothing is asked: a link that died in silence is noticed.
-pub(super) const PING_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(10);
 /// How long the answer may take.
-pub(super) const PONG_WITHIN: Duration = Duration::from_secs(8);
+pub(crate) const PONG_WITHIN: Duration = Duration::from_secs(8);
 /// What requests inside one process call the server.
 const IN_PROCESS: &str = "kubernetes.default.svc";
 

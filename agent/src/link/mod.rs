@@ -18,6 +18,7 @@ mod signatures;
 mod trust;
 
 pub use address::{CaHash, JoinToken, ServerUrl};
+pub(crate) use client::{PING_EVERY, PONG_WITHIN};
 pub use client::{client, over};
 pub use clock::ServerClock;
 pub use dial::{DialError, Dialer, NodeStream};

@@ -4,6 +4,8 @@
 //! answer's body is what the listener sends; each ends on its own. `POST /pods/udp` carries the datagrams from one node
 //! to another. Headers say from which node to which, and for streams from which address to which.
 
+use std::time::Duration;
+
 /// ALPN of a connection on which pod traffic is asked for.
 pub const PROTOCOL: &[u8] = b"peapod-pods/1";
 /// The path of a pod connection.
@@ -32,3 +34,10 @@ pub const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 pub const FRAME_BYTES: u32 = 64 << 10;
 /// Streams that one node may have open to one other, or through the server's relay.
 pub const STREAMS_PER_NODE: u32 = 1024;
+/// Streams that were let go and of which something may still arrive.
+pub const LET_GO: usize = 1024;
+
+/// While streams are open each side pings the other this often...
+pub const PING_EVERY: Duration = Duration::from_secs(5);
+/// ...and gives it up if it does not answer within this time.
+pub const PONG_WITHIN: Duration = Duration::from_secs(5);

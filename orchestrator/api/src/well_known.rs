@@ -2,6 +2,8 @@
 
 /// Label of an EndpointSlice: the Service whose endpoints it holds.
 pub const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+/// Label of Endpoints that are not mirrored to EndpointSlices if it is `true`.
+pub const SKIP_MIRROR: &str = "endpointslice.kubernetes.io/skip-mirror";
 /// Annotation: what a client-side apply has applied last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Annotation of a pod: the destinations outside of the pod network that it asks for, separated by commas.

@@ -4,7 +4,7 @@ use super::FrontDoor;
 use super::commit::Failure;
 use super::prepare::{self, Step};
 use peapod_api::error::Reason;
-use peapod_api::well_known::{NODE_LEASES, SERVICE_LABEL};
+use peapod_api::well_known::{NODE_LEASES, SERVICE_LABEL, SKIP_MIRROR};
 use peapod_api::{Error, Key, kinds};
 use peapod_core::admission::namespace;
 use peapod_core::api_services;
@@ -120,7 +120,7 @@ impl FrontDoor {
         let endpoints = json!({
             "apiVersion": "v1", "kind": "Endpoints",
             "metadata": {"name": "kubernetes", "namespace": "default",
-                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+                "labels": {SKIP_MIRROR: "true"}},
             "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
         });
         let slice = json!({

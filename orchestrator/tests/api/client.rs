@@ -18,6 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+pub(crate) const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
+pub(crate) const APPLY: [(&str, &str); 1] = [("content-type", "application/apply-patch+yaml")];
+pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
 /// A control plane of its own for one test.
 pub(crate) struct World {
     pub(crate) plane: ControlPlane,
@@ -99,6 +103,11 @@ impl Answer {
 
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {:?}", self.body))
+    }
+
+    /// Of a `Status`.
+    pub(crate) fn message(&self) -> String {
+        self.json()["message"].as_str().unwrap_or_default().to_string()
     }
 
     pub(crate) fn text(&self) -> String {

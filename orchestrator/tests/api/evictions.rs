@@ -1,6 +1,6 @@
 //! Evictions and the budgets that limit them.
 
-use crate::client::{Client, World};
+use crate::client::{Client, MERGE, World};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -13,8 +13,7 @@ async fn ready_pod(admin: &mut Client, name: &str) {
     admin.create(PODS, &pod).await;
     let status = json!({"status": {"phase": "Running", "conditions": [
         {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z"}]}});
-    let patch = [("content-type", "application/merge-patch+json")];
-    let answer = admin.ask(Method::PATCH, &format!("{PODS}/{name}/status"), &patch, status.to_string()).await;
+    let answer = admin.ask(Method::PATCH, &format!("{PODS}/{name}/status"), &MERGE, status.to_string()).await;
     assert_eq!(answer.status(), 200, "{}", answer.text());
 }
 

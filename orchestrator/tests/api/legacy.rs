@@ -1,10 +1,8 @@
 //! What older clients ask: how the parts of the control plane are, bindings by themselves, Endpoints that users keep.
 
-use crate::client::{Events, World};
+use crate::client::{Events, MERGE, TABLE, World};
 use http::Method;
 use serde_json::{Value, json};
-
-const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
 #[tokio::test]
 async fn the_parts_of_the_control_plane_are_told_and_not_kept() {
@@ -104,23 +102,22 @@ async fn endpoints_that_users_keep_are_mirrored_to_slices() {
     assert_eq!(metadata["ownerReferences"][0]["kind"], "Endpoints");
 
     let patch = json!({"subsets": [{"addresses": [{"ip": "192.0.2.9"}], "ports": [{"port": 5432, "protocol": "TCP"}]}]});
-    let merge = [("content-type", "application/merge-patch+json")];
     let target = "/api/v1/namespaces/default/endpoints/db";
-    admin.ask(Method::PATCH, target, &merge, patch.to_string()).await;
+    admin.ask(Method::PATCH, target, &MERGE, patch.to_string()).await;
     let mut seen = [events.next().await.unwrap(), events.next().await.unwrap()];
     seen.sort_by_key(|event| event["type"].to_string());
     assert_eq!((&seen[0]["type"], &seen[0]["object"]["addressType"]), (&json!("DELETED"), &json!("IPv6")));
     assert_eq!(seen[1]["object"]["endpoints"], json!([ready("192.0.2.9", true)]));
     // What is said of the Endpoints no more is said of their slices no more.
     let relabel = json!({"metadata": {"labels": {"own": null, "other": "z"}, "annotations": {"note": null}}});
-    admin.ask(Method::PATCH, target, &merge, relabel.to_string()).await;
+    admin.ask(Method::PATCH, target, &MERGE, relabel.to_string()).await;
     let relabelled = events.next().await.unwrap()["object"]["metadata"].clone();
     let labels: Vec<_> = relabelled["labels"].as_object().unwrap().keys().cloned().collect();
     let kept = ["endpointslice.kubernetes.io/managed-by", "kubernetes.io/service-name", "other"];
     assert_eq!((labels, &relabelled["annotations"]), (kept.map(String::from).to_vec(), &Value::Null));
     // A Service with a selector has slices of its own.
     let chooses = json!({"spec": {"selector": {"app": "db"}}});
-    admin.ask(Method::PATCH, "/api/v1/namespaces/default/services/db", &merge, chooses.to_string()).await;
+    admin.ask(Method::PATCH, "/api/v1/namespaces/default/services/db", &MERGE, chooses.to_string()).await;
     loop {
         let event = events.next().await.unwrap();
         let by = &event["object"]["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"];
@@ -134,7 +131,6 @@ async fn endpoints_that_users_keep_are_mirrored_to_slices() {
 async fn what_tells_of_endpoints_has_the_labels_of_its_service() {
     let world = World::start().await;
     let mut admin = world.admin().await;
-    let merge = [("content-type", "application/merge-patch+json")];
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "labels": {"tier": "front"}},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
     let headless = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "none"},
@@ -160,7 +156,7 @@ async fn what_tells_of_endpoints_has_the_labels_of_its_service() {
         for (tier, wanted) in [(json!("back"), Some("back")), (Value::Null, None)] {
             let patch = json!({"metadata": {"labels": {"tier": tier}}});
             admin
-                .ask(Method::PATCH, "/api/v1/namespaces/default/services/web", &merge, patch.to_string())
+                .ask(Method::PATCH, "/api/v1/namespaces/default/services/web", &MERGE, patch.to_string())
                 .await;
             next(wanted, false).await;
         }

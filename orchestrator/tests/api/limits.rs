@@ -1,6 +1,6 @@
 //! What the server does not let clients do to it and to each other, and the forms that save them bytes.
 
-use crate::client::{Client, World};
+use crate::client::{Client, MERGE, World};
 use http::Method;
 use peapod_orchestrator::Identity;
 use serde_json::{Value, json};
@@ -73,8 +73,7 @@ async fn heartbeats_get_through_a_flood_of_a_user() {
         node.create(leases, &lease).await;
         let target = format!("{leases}/{name}");
         let before = node.get(&target).await.json()["spec"]["renewTime"].clone();
-        let beat = [("content-type", "application/merge-patch+json")];
-        let beaten = node.ask(Method::PATCH, &target, &beat, "{\"spec\":{\"leaseTransitions\":1}}").await;
+        let beaten = node.ask(Method::PATCH, &target, &MERGE, "{\"spec\":{\"leaseTransitions\":1}}").await;
         assert_eq!(beaten.status(), 200, "{}", beaten.text());
         assert_ne!(beaten.json()["spec"]["renewTime"], before, "{name} has been heard");
     }

@@ -18,7 +18,7 @@ mod watches;
 mod webhooks;
 mod writes;
 
-use client::{Client, World};
+use client::{Client, MERGE, World};
 use http::Method;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -74,8 +74,7 @@ async fn writes_are_answered_as_kubernetes_does() {
     assert_eq!(created["metadata"]["namespace"], "default");
     let again = admin.ask(Method::POST, path, &[], map.to_string()).await;
     assert_eq!((again.status(), again.json()["reason"].clone()), (409, json!("AlreadyExists")));
-    let patch = [("content-type", "application/merge-patch+json")];
-    let patched = admin.ask(Method::PATCH, &format!("{path}/a"), &patch, r#"{"data":{"k":"w"}}"#).await;
+    let patched = admin.ask(Method::PATCH, &format!("{path}/a"), &MERGE, r#"{"data":{"k":"w"}}"#).await;
     assert_eq!((patched.status(), patched.json()["data"]["k"].clone()), (200, json!("w")));
     let odd = admin.ask(Method::POST, path, &[("content-type", "text/html")], map.to_string()).await;
     assert_eq!(odd.status(), 415);

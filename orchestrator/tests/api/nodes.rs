@@ -1,16 +1,11 @@
 //! What agents of nodes may do and write, and who may decide on certificates.
 
-use crate::client::{Answer, Client, World};
+use crate::client::{APPLY, Answer, Client, MERGE, World};
 use http::Method;
 use peapod_orchestrator::Identity;
 use serde_json::{Value, json};
 
-const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
 const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-
-fn message(answer: &Answer) -> String {
-    answer.json()["message"].as_str().unwrap_or_default().to_string()
-}
 
 fn node(name: &str, labels: Value) -> String {
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}).to_string()
@@ -59,11 +54,10 @@ async fn a_node_writes_itself_and_not_what_keeps_it_apart() {
         ),
     ] {
         let answer = agent.ask(Method::PATCH, path, &MERGE, patch.to_string()).await;
-        assert_eq!(message(&answer), refused, "{}", answer.text());
+        assert_eq!(answer.message(), refused, "{}", answer.text());
     }
-    let apply = [("content-type", "application/apply-patch+yaml")];
     let labelled = node("n1", json!({"node-role.kubernetes.io/x": ""}));
-    let applied = agent.ask(Method::PATCH, &format!("{path}?fieldManager=a"), &apply, labelled).await;
+    let applied = agent.ask(Method::PATCH, &format!("{path}?fieldManager=a"), &APPLY, labelled).await;
     assert_eq!(applied.status(), 403, "nor by server-side apply: {}", applied.text());
     for (method, target) in [
         (Method::PATCH, "/api/v1/nodes/n2"),
@@ -80,7 +74,7 @@ async fn a_node_writes_itself_and_not_what_keeps_it_apart() {
     admin.ask(Method::DELETE, path, &[], "").await;
     let created = agent.ask(Method::POST, "/api/v1/nodes", &[], node("n1", json!({"x.k8s.io/y": ""}))).await;
     assert!(
-        message(&created).ends_with("is not allowed to set the following labels: x.k8s.io/y"),
+        created.message().ends_with("is not allowed to set the following labels: x.k8s.io/y"),
         "{}",
         created.text()
     );
@@ -97,7 +91,7 @@ async fn a_node_sees_what_its_pods_need() {
     assert_eq!(agent.get(&format!("{secrets}?fieldSelector=metadata.name%3Dmine")).await.status(), 200);
     let refused = agent.get(&format!("{secrets}/other")).await;
     assert_eq!(
-        message(&refused),
+        refused.message(),
         "secrets \"other\" is forbidden: User \"system:node:n1\" cannot get resource \"secrets\" in API group \"\" in the \
          namespace \"default\": no relationship found between node 'n1' and this object"
     );
@@ -155,7 +149,7 @@ async fn who_approves_needs_a_right_to_the_signer() {
     admin.create(&format!("{rbac}/clusterrolebindings"), &bind("decides")).await;
     let refused = approve(&mut admin, "jane", "two").await;
     assert!(
-        message(&refused).ends_with(
+        refused.message().ends_with(
             "user not permitted to approve requests with signerName \"kubernetes.io/kube-apiserver-client\""
         ),
         "{}",

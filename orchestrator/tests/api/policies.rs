@@ -1,6 +1,6 @@
 //! Admission policies over HTTP.
 
-use crate::client::{Events, World};
+use crate::client::{Events, MERGE, World};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -49,9 +49,8 @@ async fn policies_deny_creations_changes_and_deletions() {
         )
     );
     admin.create(MAPS, &map("a", "root")).await;
-    let merge = [("content-type", "application/merge-patch+json")];
     let patch = json!({"data": {"owner": "you"}}).to_string();
-    let refused = admin.ask(Method::PATCH, &format!("{MAPS}/a"), &merge, patch).await;
+    let refused = admin.ask(Method::PATCH, &format!("{MAPS}/a"), &MERGE, patch).await;
     assert_eq!(refused.status(), 403);
     assert!(refused.json()["message"].as_str().unwrap().ends_with("the owner stays root"));
     let refused = admin.ask(Method::DELETE, &format!("{MAPS}/a"), &[], "").await;

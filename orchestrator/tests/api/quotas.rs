@@ -1,6 +1,6 @@
 //! Limits, quotas and priorities of a namespace, under many writers at a time.
 
-use crate::client::{Events, World};
+use crate::client::{Events, MERGE, World};
 use futures_util::future::join_all;
 use http::Method;
 use serde_json::json;
@@ -104,7 +104,6 @@ async fn pods_that_are_refused_are_told_of_in_conditions_for_as_long_as_they_are
         let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.into_iter().find(|condition| condition["type"] == "ReplicaFailure")
     };
-    let merge = [("content-type", "application/merge-patch+json")];
     let apps = "/apis/apps/v1/namespaces/default";
     let (mut of_sets, mut of_deployments) = (world.admin().await, world.admin().await);
     let sets = format!("{apps}/replicasets?watch=1");
@@ -125,7 +124,7 @@ async fn pods_that_are_refused_are_told_of_in_conditions_for_as_long_as_they_are
         assert!(told["lastTransitionTime"].is_string());
     }
     let scaled = admin
-        .ask(Method::PATCH, &format!("{apps}/deployments/many"), &merge, r#"{"spec":{"replicas":1}}"#)
+        .ask(Method::PATCH, &format!("{apps}/deployments/many"), &MERGE, r#"{"spec":{"replicas":1}}"#)
         .await;
     assert_eq!(scaled.status(), 200);
     for events in [&mut sets, &mut deployments] {

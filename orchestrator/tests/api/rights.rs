@@ -23,10 +23,6 @@ async fn ask_as(
     admin.ask(method, target, &headers, body).await
 }
 
-fn message(answer: &Answer) -> String {
-    answer.json()["message"].as_str().unwrap_or_default().to_string()
-}
-
 fn role(kind: &str, name: &str, resources: &[&str], verbs: &[&str]) -> Value {
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name},
         "rules": [{"apiGroups": [""], "resources": resources, "verbs": verbs}]})
@@ -84,7 +80,7 @@ async fn default_roles_work_from_the_first_request() {
     }
     let refused = ask_as(&mut admin, JOE, Method::GET, "/api/v1/namespaces/kube-system", &Value::Null).await;
     assert_eq!(
-        message(&refused),
+        refused.message(),
         "namespaces \"kube-system\" is forbidden: User \"joe\" cannot get resource \"namespaces\" in API group \"\" in the \
          namespace \"kube-system\""
     );
@@ -101,7 +97,7 @@ async fn nobody_rises_by_writing_roles() {
     let refused = ask_as(&mut admin, JANE, Method::POST, &roles, &large).await;
     assert_eq!(refused.status(), 403);
     assert_eq!(
-        message(&refused),
+        refused.message(),
         "roles.rbac.authorization.k8s.io \"large\" is forbidden: user \"jane\" (groups=[\"system:authenticated\"]) is \
          attempting to grant RBAC permissions not currently held:\n{APIGroups:[\"\"], Resources:[\"nodes\"], \
          Verbs:[\"get\" \"delete\"]}"
@@ -124,7 +120,7 @@ async fn nobody_rises_by_writing_roles() {
     let to_small = binding("joe-small", ("Role", "small"), user("joe"));
     assert_eq!(ask_as(&mut admin, JANE, Method::POST, &bindings, &to_small).await.status(), 201);
     let joe = ask_as(&mut admin, JOE, Method::POST, &bindings, &to_small).await;
-    assert!(message(&joe).contains("cannot create resource \"rolebindings\""), "{}", joe.text());
+    assert!(joe.message().contains("cannot create resource \"rolebindings\""), "{}", joe.text());
 }
 
 #[tokio::test]
@@ -180,7 +176,7 @@ async fn impersonation_needs_its_right_for_each_part() {
     let refused = ask_as(&mut admin, ("root", &["system:masters"]), Method::POST, whoami, &question).await;
     assert_eq!(refused.status(), 403);
     assert_eq!(
-        message(&refused),
+        refused.message(),
         "users \"root\" is forbidden: User \"system:serviceaccount:default:jane\" cannot impersonate resource \"users\" in \
          API group \"\" at the cluster scope"
     );

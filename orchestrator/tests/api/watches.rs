@@ -1,6 +1,6 @@
 //! Watches as clients read them.
 
-use crate::client::{Client, Events, World};
+use crate::client::{Client, Events, MERGE, World};
 use http::Method;
 use serde_json::json;
 use std::time::Duration;
@@ -16,8 +16,7 @@ async fn create(admin: &mut Client, name: &str, color: &str) -> u64 {
 
 async fn paint(admin: &mut Client, name: &str, color: &str) {
     let patch = json!({"metadata": {"labels": {"color": color}}}).to_string();
-    let headers = [("content-type", "application/merge-patch+json")];
-    assert_eq!(admin.ask(Method::PATCH, &format!("{MAPS}/{name}"), &headers, patch).await.status(), 200);
+    assert_eq!(admin.ask(Method::PATCH, &format!("{MAPS}/{name}"), &MERGE, patch).await.status(), 200);
 }
 
 fn event(type_: &str, name: &str) -> (String, String) {

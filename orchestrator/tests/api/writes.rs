@@ -1,6 +1,6 @@
 //! Dry runs, validation of fields, preconditions and many writers of one object, over HTTP.
 
-use crate::client::{Client, World};
+use crate::client::{APPLY, Client, MERGE, World};
 use http::Method;
 use peapod_orchestrator::Identity;
 use serde_json::{Value, json};
@@ -8,8 +8,6 @@ use serde_json::{Value, json};
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const WEB: &str = "/apis/apps/v1/namespaces/default/deployments";
-const MERGE: &str = "application/merge-patch+json";
-const APPLY: &str = "application/apply-patch+yaml";
 
 fn map(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"k": "v"}})
@@ -44,32 +42,39 @@ async fn a_dry_run_of_any_write_changes_nothing() {
     let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
     let binding = json!({"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n1"}});
     let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": {"replicas": 3}});
-    for (method, path, content_type, body, code) in [
-        (Method::POST, MAPS.to_string(), "", map("b"), 201),
-        (Method::PUT, a.clone(), "", map("a"), 200),
-        (Method::PATCH, a.clone(), MERGE, json!({"data": {"k": "w"}}), 200),
+    const NONE: &[(&str, &str)] = &[];
+    for (method, path, headers, body, code) in [
+        (Method::POST, MAPS.to_string(), NONE, map("b"), 201),
+        (Method::PUT, a.clone(), NONE, map("a"), 200),
+        (Method::PATCH, a.clone(), &MERGE, json!({"data": {"k": "w"}}), 200),
         (
             Method::PATCH,
             a.clone(),
-            "application/json-patch+json",
+            &[("content-type", "application/json-patch+json")],
             json!([{"op": "remove", "path": "/data"}]),
             200,
         ),
-        (Method::PATCH, a.clone(), "application/strategic-merge-patch+json", json!({"data": null}), 200),
-        (Method::PATCH, format!("{MAPS}/new"), APPLY, map("new"), 201),
-        (Method::DELETE, a, "", Value::Null, 200),
-        (Method::DELETE, MAPS.into(), "", Value::Null, 200),
-        (Method::POST, format!("{p}/eviction"), "", eviction, 201),
-        (Method::POST, format!("{p}/binding"), "", binding, 201),
-        (Method::PATCH, format!("{p}/status"), MERGE, json!({"status": {"phase": "Running"}}), 200),
-        (Method::DELETE, p, "", Value::Null, 200),
-        (Method::PUT, format!("{w}/scale"), "", scale, 200),
-        (Method::PATCH, format!("{w}/scale"), MERGE, json!({"spec": {"replicas": 2}}), 200),
+        (
+            Method::PATCH,
+            a.clone(),
+            &[("content-type", "application/strategic-merge-patch+json")],
+            json!({"data": null}),
+            200,
+        ),
+        (Method::PATCH, format!("{MAPS}/new"), &APPLY, map("new"), 201),
+        (Method::DELETE, a, NONE, Value::Null, 200),
+        (Method::DELETE, MAPS.into(), NONE, Value::Null, 200),
+        (Method::POST, format!("{p}/eviction"), NONE, eviction, 201),
+        (Method::POST, format!("{p}/binding"), NONE, binding, 201),
+        (Method::PATCH, format!("{p}/status"), &MERGE, json!({"status": {"phase": "Running"}}), 200),
+        (Method::DELETE, p, NONE, Value::Null, 200),
+        (Method::PUT, format!("{w}/scale"), NONE, scale, 200),
+        (Method::PATCH, format!("{w}/scale"), &MERGE, json!({"spec": {"replicas": 2}}), 200),
     ] {
         let separator = if method == Method::PATCH { "?fieldManager=me&" } else { "?" };
         let target = format!("{path}{separator}dryRun=All");
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = admin.ask(method.clone(), &target, &[("content-type", content_type)], body).await;
+        let answer = admin.ask(method.clone(), &target, headers, body).await;
         assert_eq!(answer.status(), code, "{method} {target}: {}", answer.text());
     }
     assert_eq!(before, state(&mut admin).await);
@@ -102,7 +107,7 @@ async fn sixty_four_writers_of_one_object_are_told_the_truth() {
     let answers = futures_util::future::join_all(writers.iter_mut().enumerate().map(|(at, writer)| {
         let patch = json!({"data": {format!("w{at}"): "x"}}).to_string();
         let path = path.clone();
-        async move { writer.ask(Method::PATCH, &path, &[("content-type", MERGE)], patch).await.status() }
+        async move { writer.ask(Method::PATCH, &path, &MERGE, patch).await.status() }
     }))
     .await;
     assert_eq!(answers, vec![200; 64]);
@@ -160,26 +165,18 @@ async fn the_record_of_managers_can_be_cleared_and_begins_anew() {
     let cleared =
         admin.ask(Method::PATCH, &path, &[("content-type", "application/json-patch+json")], clear).await;
     assert!(cleared.json()["metadata"].get("managedFields").is_none(), "{}", cleared.text());
-    let untracked =
-        admin.ask(Method::PATCH, &path, &[("content-type", MERGE)], r#"{"data":{"x":"y"}}"#).await;
+    let untracked = admin.ask(Method::PATCH, &path, &MERGE, r#"{"data":{"x":"y"}}"#).await;
     assert!(untracked.json()["metadata"].get("managedFields").is_none());
     let mut wanted = map("a");
     wanted["data"] = json!({"z": "1"});
-    let applied = admin
-        .ask(
-            Method::PATCH,
-            &format!("{path}?fieldManager=me"),
-            &[("content-type", APPLY)],
-            wanted.to_string(),
-        )
-        .await;
+    let applied =
+        admin.ask(Method::PATCH, &format!("{path}?fieldManager=me"), &APPLY, wanted.to_string()).await;
     let entries = applied.json()["metadata"]["managedFields"].clone();
     let managers: Vec<_> = entries.as_array().unwrap().iter().map(|entry| entry["manager"].clone()).collect();
     assert_eq!(managers, ["me", "before-first-apply"]);
     let other = json!({"apiVersion": "apps/v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
-    let refused = admin
-        .ask(Method::PATCH, &format!("{path}?fieldManager=me"), &[("content-type", APPLY)], other.to_string())
-        .await;
+    let refused =
+        admin.ask(Method::PATCH, &format!("{path}?fieldManager=me"), &APPLY, other.to_string()).await;
     assert_eq!(
         (refused.status(), refused.json()["message"].clone()),
         (400, json!("invalid object type: apps/v1, Kind=ConfigMap"))
@@ -228,14 +225,13 @@ async fn wrong_requests_are_refused_as_kubernetes_refuses_them() {
 async fn what_is_applied_has_to_fit_its_type_whatever_is_said_of_unknown_fields() {
     let world = World::start().await;
     let mut admin = world.admin().await;
-    let apply = [("content-type", APPLY)];
     let mut odd = map("odd");
     odd["metadata"]["namespace"] = "default".into();
     odd["dta"] = json!({});
     let said = "failed to create typed patch object (default/odd; /v1, Kind=ConfigMap): .dta: field not declared in schema";
     for validation in ["", "&fieldValidation=Ignore", "&fieldValidation=Strict"] {
         let target = format!("{MAPS}/odd?fieldManager=me{validation}");
-        let refused = admin.ask(Method::PATCH, &target, &apply, odd.to_string()).await;
+        let refused = admin.ask(Method::PATCH, &target, &APPLY, odd.to_string()).await;
         let wanted = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": said,
             "code": 500});
         assert_eq!((refused.status(), refused.json()), (500, wanted));
@@ -243,7 +239,7 @@ async fn what_is_applied_has_to_fit_its_type_whatever_is_said_of_unknown_fields(
     assert_eq!(admin.get(&format!("{MAPS}/odd")).await.status(), 404);
     let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "spec": {"replicas": "2"}});
     let target = "/apis/apps/v1/namespaces/default/deployments/web/scale?fieldManager=me";
-    let refused = admin.ask(Method::PATCH, target, &apply, scale.to_string()).await;
+    let refused = admin.ask(Method::PATCH, target, &APPLY, scale.to_string()).await;
     let said = ".spec.replicas: expected numeric (int or float), got string";
     assert_eq!(refused.status(), 500);
     assert!(refused.text().contains(said), "{}", refused.text());

@@ -7,18 +7,13 @@ use super::serve::PodService;
 use hyper::client::conn::http2::{self as client, SendRequest};
 use hyper::server::conn::http2 as server;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use peapod_api::pod_traffic::{CONNECTION_WINDOW_BYTES, FRAME_BYTES, STREAM_WINDOW_BYTES, STREAMS_PER_NODE};
+use peapod_api::pod_traffic::{
+    CONNECTION_WINDOW_BYTES, FRAME_BYTES, LET_GO, PING_EVERY, PONG_WITHIN, STREAM_WINDOW_BYTES,
+    STREAMS_PER_NODE,
+};
 use std::convert::Infallible;
 use std::future::Future;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-
-/// While streams are open the peer is pinged this often...
-const PING_EVERY: Duration = Duration::from_secs(5);
-/// ...and is gone if it does not answer within this time.
-const PONG_WITHIN: Duration = Duration::from_secs(5);
-/// Streams that were let go and of which something may still arrive.
-const LET_GO: usize = 1024;
 
 /// A connection on which calls are made. Clones are the same.
 #[derive(Clone)]

@@ -66,12 +66,12 @@ async fn echo_serves_on_a_listener_of_its_own() {
     let container = bench.start_guest("echo-p2", |_| ()).await;
     bench.echoes(7).await;
     // The pod ends: the client is served until it goes, then the guest ends by itself or is ended.
-    let mut client = bench.reach(7).await;
+    let (mut client, mut answer) = (bench.reach(7).await, [0]);
     client.write_all(b"a").await.unwrap();
+    client.read_exact(&mut answer).await.unwrap();
     bench.network.stop_listening();
     container.stop();
     client.write_all(b"b").await.unwrap();
-    let mut answer = [0; 2];
     client.read_exact(&mut answer).await.unwrap();
     drop(client);
     assert!([0, 143].contains(&container.wait().await.code));

@@ -7,7 +7,7 @@ use crate::action::Outcome;
 use crate::name;
 use crate::snapshot::{Change, Snapshot};
 use crate::validation::{items, text};
-use peapod_api::well_known::{LAST_APPLIED, SERVICE_LABEL};
+use peapod_api::well_known::{LAST_APPLIED, SERVICE_LABEL, SKIP_MIRROR};
 use peapod_api::{Key, Object};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -16,9 +16,7 @@ use std::net::IpAddr;
 pub(super) const CONTROLLER: Controller = Controller { name: "endpointslicemirroring", triggers, reconcile };
 
 const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
-/// Endpoints with this label are left alone if it is `true`,
-const SKIP: &str = "endpointslice.kubernetes.io/skip-mirror";
-/// and those with this annotation, which are no endpoints but a lock.
+/// Endpoints with this annotation are no endpoints but a lock.
 const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 /// What is about the Endpoints and not about what they say.
 const NOT_COPIED: [&str; 2] = [LAST_APPLIED, "endpoints.kubernetes.io/last-change-trigger-time"];
@@ -46,7 +44,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
 
 fn is_mirrored(endpoints: &Value) -> bool {
     let metadata = &endpoints["metadata"];
-    metadata["labels"][SKIP] != "true" && metadata["annotations"][LEADER].is_null()
+    metadata["labels"][SKIP_MIRROR] != "true" && metadata["annotations"][LEADER].is_null()
 }
 
 /// One slice for each family of addresses that are served on the same ports, by name.

@@ -243,21 +243,17 @@ fn fold_oldest(entries: &mut Vec<Entry>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::schema::normalize::normalize;
     use crate::schema::{apply_defaults, lookup_kind};
+    use crate::strategy;
+    use peapod_api::kinds;
 
-    fn operation(manager: &'static str, second: i64) -> Operation<'static> {
-        let now = Timestamp::from_second(second).unwrap();
-        Operation {
-            manager,
-            api_version: "apps/v1",
-            subresource: "",
-            status_apart: true,
-            status_keeps: &[],
-            now,
-        }
+    /// A write of a Deployment in that second of 1970.
+    pub(crate) fn operation(manager: &str, second: i64) -> Operation<'_> {
+        let kind = kinds::of_resource("deployments.apps").unwrap();
+        strategy::operation(kind, manager, "apps/v1", "", Timestamp::from_second(second).unwrap())
     }
 
     fn deployment(spec: Value) -> Value {
@@ -369,14 +365,7 @@ mod tests {
             let mut next = live.clone();
             next["data"][format!("k{n}")] = "x".into();
             let manager = format!("m{n}");
-            let operation = Operation {
-                manager: &manager,
-                api_version: "v1",
-                subresource: "",
-                status_apart: false,
-                status_keeps: &[],
-                now: Timestamp::from_second(n).unwrap(),
-            };
+            let operation = Operation { api_version: "v1", ..operation(&manager, n) };
             update(ty, Some(&live), &mut next, &operation);
             live = next;
         }

@@ -2,21 +2,17 @@
 
 use crate::draw::{hold, objects, variant};
 use jiff::Timestamp;
+use peapod_api::kinds;
 use peapod_core::patch::{Operation, apply, managed_fields};
 use peapod_core::schema::normalize::normalize;
 use peapod_core::schema::{Type, apply_defaults, lookup_kind};
+use peapod_core::strategy;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn operation(manager: &str, second: i64) -> Operation<'_> {
-    Operation {
-        manager,
-        api_version: "apps/v1",
-        subresource: "",
-        status_apart: true,
-        status_keeps: &[],
-        now: Timestamp::from_second(second).unwrap(),
-    }
+    let kind = kinds::of_resource("deployments.apps").unwrap();
+    strategy::operation(kind, manager, "apps/v1", "", Timestamp::from_second(second).unwrap())
 }
 
 struct World {

@@ -2,11 +2,10 @@
 
 use super::NAMESPACE;
 use super::steps::Subject;
-use crate::client::{Client, Events};
+use crate::client::{Client, Events, TABLE};
 use http::Method;
 use serde_json::{Value, json};
 
-const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 const PARTIAL: &str = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
 
 impl Subject {

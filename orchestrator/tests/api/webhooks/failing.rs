@@ -1,8 +1,8 @@
 //! Webhooks that cannot be asked, answer nonsense, or are not honest.
 
 use super::server::{Server, allow, page, patch, respond};
-use super::{MAPS, MERGE, Sort, create, map, register};
-use crate::client::World;
+use super::{MAPS, Sort, create, map, register};
+use crate::client::{MERGE, World};
 use futures_util::future;
 use http::Method;
 use peapod_core::patch::merge;

@@ -1,8 +1,8 @@
 //! Which writes webhooks are asked about.
 
 use super::server::{Server, patch, respond};
-use super::{MAPS, MERGE, Sort, create, map, register};
-use crate::client::World;
+use super::{MAPS, Sort, create, map, register};
+use crate::client::{MERGE, World};
 use http::Method;
 use serde_json::{Value, json};
 

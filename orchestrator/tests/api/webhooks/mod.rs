@@ -5,15 +5,13 @@ mod matching;
 mod others;
 mod server;
 
-use crate::client::{Client, World};
+use crate::client::{APPLY, Client, MERGE, World};
 use http::Method;
 use serde_json::{Value, json};
 use server::{Server, allow, patch, respond};
 
 const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
-const MERGE: [(&str, &str); 1] = [("content-type", "application/merge-patch+json")];
-const APPLY: [(&str, &str); 1] = [("content-type", "application/apply-patch+yaml")];
 
 pub(crate) enum Sort {
     Mutating,

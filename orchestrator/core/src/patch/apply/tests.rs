@@ -1,24 +1,13 @@
 use super::*;
+use crate::patch::managed_fields::tests::operation;
 use crate::patch::managed_fields::update;
 use crate::patch::strategic::tests::values;
 use crate::schema::{apply_defaults, lookup_kind};
-use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 
 fn ty() -> &'static Type {
     lookup_kind("apps/v1", "Deployment").unwrap()
-}
-
-fn operation(manager: &'static str, second: i64) -> Operation<'static> {
-    Operation {
-        manager,
-        api_version: "apps/v1",
-        subresource: "",
-        status_apart: true,
-        status_keeps: &[],
-        now: Timestamp::from_second(second).unwrap(),
-    }
 }
 
 /// As the front door finishes every object.
