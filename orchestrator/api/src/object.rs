@@ -6,6 +6,7 @@ use crate::pod::{self, Resources};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,6 +180,8 @@ fn owner(value: &Value) -> Owner {
 
 /// What the stored bytes begin with: metadata comes first so that the revision has a fixed place.
 const HEAD: &[u8] = b"{\"metadata\":{";
+/// Where the metadata's own brace is.
+const METADATA_AT: usize = HEAD.len() - 1;
 
 /// An object that has no revision yet: what is handed to the store.
 #[derive(Clone, Debug)]
@@ -188,6 +191,8 @@ pub struct Draft {
     /// Extracted from the same value as the bytes.
     pub header: Header,
     json: Bytes,
+    /// How many bytes of `json` come after the metadata.
+    rest_bytes: usize,
 }
 
 impl Draft {
@@ -198,14 +203,21 @@ impl Draft {
             metadata.remove("resourceVersion");
         }
         let header = Header::extract(kind, &object);
-        Draft { key, header, json: metadata_first(&object).into() }
+        let (json, rest_bytes) = metadata_first(&object);
+        Draft { key, header, json: json.into(), rest_bytes }
     }
 
     /// Reads back what [`Draft::json`] gave. Errors: the bytes are no such JSON.
     pub fn from_stored(kind: &Kind, key: Key, json: Bytes) -> Result<Draft, serde_json::Error> {
         let object: Value = serde_json::from_slice(&json)?;
         if json.starts_with(HEAD) {
-            return Ok(Draft { key, header: Header::extract(kind, &object), json });
+            let metadata: &RawValue = serde_json::Deserializer::from_slice(&json[METADATA_AT..])
+                .into_iter()
+                .next()
+                .transpose()?
+                .unwrap_or(RawValue::NULL);
+            let rest_bytes = json.len() - METADATA_AT - metadata.get().len();
+            return Ok(Draft { key, header: Header::extract(kind, &object), json, rest_bytes });
         }
         Ok(Draft::new(kind, key, object))
     }
@@ -218,7 +230,7 @@ impl Draft {
     /// The object at the revision that the store gave it.
     pub fn at(self, revision: u64) -> Object {
         let json = with_revision(revision, &self.json[HEAD.len()..]);
-        Object { key: self.key, revision, header: self.header, json }
+        Object { key: self.key, revision, header: self.header, json, rest_bytes: self.rest_bytes }
     }
 
     /// Whether storing this over `object` would change nothing.
@@ -235,13 +247,15 @@ fn with_revision(revision: u64, rest: &[u8]) -> Bytes {
     [HEAD, version_field(revision).as_bytes(), rest].concat().into()
 }
 
-fn metadata_first(object: &Value) -> Vec<u8> {
+/// The stored form, and how many bytes of it come after the metadata.
+fn metadata_first(object: &Value) -> (Vec<u8>, usize) {
     let mut out = Vec::with_capacity(1024);
     let empty = Map::new();
     let fields = object.as_object().unwrap_or(&empty);
     let metadata = fields.get("metadata").cloned().unwrap_or_else(|| Value::Object(Map::new()));
     out.extend_from_slice(b"{\"metadata\":");
     write_json(&mut out, &metadata);
+    let rest_at = out.len();
     for (name, value) in fields.iter().filter(|(name, _)| *name != "metadata") {
         out.push(b',');
         write_json(&mut out, &Value::String(name.clone()));
@@ -249,7 +263,8 @@ fn metadata_first(object: &Value) -> Vec<u8> {
         write_json(&mut out, value);
     }
     out.push(b'}');
-    out
+    let rest_bytes = out.len() - rest_at;
+    (out, rest_bytes)
 }
 
 fn write_json(out: &mut Vec<u8>, value: &Value) {
@@ -266,6 +281,8 @@ pub struct Object {
     /// Its header.
     pub header: Header,
     json: Bytes,
+    /// How many bytes of `json` come after the metadata.
+    rest_bytes: usize,
 }
 
 impl Object {
@@ -274,10 +291,24 @@ impl Object {
         &self.json
     }
 
+    /// Its `metadata` as JSON, resourceVersion included.
+    pub fn metadata_json(&self) -> &[u8] {
+        &self.json[METADATA_AT..self.rest_at()]
+    }
+
+    /// What the JSON says after the metadata: `,"spec":{...}}`, or just `}`.
+    pub fn rest_json(&self) -> &[u8] {
+        &self.json[self.rest_at()..]
+    }
+
+    fn rest_at(&self) -> usize {
+        self.json.len() - self.rest_bytes
+    }
+
     /// The same object as it was seen at a later revision: what DELETED events carry.
     pub fn at_revision(&self, revision: u64) -> Object {
         let json = with_revision(revision, self.after_revision());
-        Object { key: self.key.clone(), revision, header: self.header.clone(), json }
+        Object { revision, json, ..self.clone() }
     }
 
     /// The same object with the header that `kind` extracts.
@@ -338,6 +369,9 @@ mod tests {
         expected["metadata"]["resourceVersion"] = "4321".into();
         assert_eq!(again.at_revision(4321).value(), expected);
         assert_eq!(draft.at(42).json(), again.json());
+        let metadata: Value = serde_json::from_slice(again.metadata_json()).unwrap();
+        assert_eq!(metadata, again.value()["metadata"]);
+        assert!(again.rest_json().starts_with(b",\""));
         assert_eq!(again.header.node.as_deref(), Some("n1"));
     }
 

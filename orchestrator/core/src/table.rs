@@ -25,8 +25,7 @@ use crate::convert;
 use jiff::Timestamp;
 use peapod_api::kind::{Cell, Column};
 use peapod_api::{Kind, Object, kinds, meta};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// How much of its object each row carries: the query parameter `includeObject`.
@@ -89,16 +88,16 @@ pub fn write_rows<'a>(
     objects: impl Iterator<Item = &'a Object>,
     style: Style,
 ) {
-    let parts = Parts::of_row(kind);
+    let (parts, mut scratch) = (Parts::of_row(kind), Vec::new());
     for (index, object) in objects.enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        let row = stored::read(object, &parts);
-        open_row(out, kind, &row.object, style);
+        let tree = stored::read(object, &parts, &mut scratch);
+        open_row(out, kind, &Subject::stored(object, &tree), style);
         match style.include {
             Include::None => {}
-            Include::Metadata => write_partial(out, row.metadata, style.version),
+            Include::Metadata => write_partial(out, object.metadata_json(), style.version),
             Include::Object => out.extend_from_slice(object.json()),
         }
         out.push(b'}');
@@ -109,7 +108,7 @@ pub fn write_rows<'a>(
 pub fn table_of_one(kind: &Kind, object: &Value, style: Style) -> Vec<u8> {
     let list_metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
     let mut out = head(kind, &list_metadata, style);
-    open_row(&mut out, kind, object, style);
+    open_row(&mut out, kind, &Subject::tree(object), style);
     match style.include {
         Include::None => {}
         Include::Metadata => write_json(&mut out, &partial_value(object, style.version)),
@@ -142,10 +141,10 @@ fn definition(column: &Column) -> Value {
 }
 
 /// A row up to where what it carries of its object begins.
-fn open_row(out: &mut Vec<u8>, kind: &Kind, object: &Value, style: Style) {
+fn open_row(out: &mut Vec<u8>, kind: &Kind, subject: &Subject<'_>, style: Style) {
     out.extend_from_slice(b"{\"cells\":");
-    write_json(out, &cells(kind, object, style.now));
-    if let Some(conditions) = conditions(kind, object) {
+    write_json(out, &cells(kind, subject, style.now));
+    if let Some(conditions) = conditions(kind, subject) {
         out.extend_from_slice(b",\"conditions\":");
         write_json(out, &conditions);
     }
@@ -168,41 +167,68 @@ pub fn partial_value(object: &Value, version: &str) -> Value {
 
 /// The same of a stored object, cut out of its bytes.
 pub fn partial(object: &Object, version: &str) -> Vec<u8> {
-    #[derive(Deserialize)]
-    struct Cut<'a> {
-        #[serde(borrow)]
-        metadata: &'a RawValue,
-    }
-    let cut = serde_json::from_slice::<Cut<'_>>(object.json());
-    let metadata = cut.as_ref().map_or("{}", |cut| cut.metadata.get());
+    let metadata = object.metadata_json();
     let mut out = Vec::with_capacity(metadata.len() + 96);
     write_partial(&mut out, metadata, version);
     out
 }
 
-fn write_partial(out: &mut Vec<u8>, metadata: &str, version: &str) {
+fn write_partial(out: &mut Vec<u8>, metadata: &[u8], version: &str) {
     out.extend_from_slice(b"{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/");
     out.extend_from_slice(version.as_bytes());
     out.extend_from_slice(b"\",\"metadata\":");
-    out.extend_from_slice(metadata.as_bytes());
+    out.extend_from_slice(metadata);
     out.push(b'}');
 }
 
-/// The cells of one object, in the order of the kind's columns.
-pub fn cells(kind: &Kind, object: &Value, now: Timestamp) -> Vec<Value> {
+/// What a row is about.
+struct Subject<'a> {
+    name: &'a str,
+    created: Option<Timestamp>,
+    phase: Option<&'a str>,
+    /// The object, or the parts of it that the kind's columns read.
+    object: &'a Value,
+}
+
+impl<'a> Subject<'a> {
+    /// The header of a stored object spares reading what every row shows.
+    fn stored(object: &'a Object, parts: &'a Value) -> Subject<'a> {
+        let header = &object.header;
+        Subject {
+            name: object.name(),
+            created: header.created,
+            phase: header.phase.as_deref(),
+            object: parts,
+        }
+    }
+
+    fn tree(object: &'a Value) -> Subject<'a> {
+        let text = |path| meta::text(object, path);
+        Subject {
+            name: text("metadata.name").unwrap_or_default(),
+            created: text("metadata.creationTimestamp").and_then(meta::parse_time),
+            phase: text("status.phase"),
+            object,
+        }
+    }
+}
+
+/// The cells of a row, in the order of the kind's columns.
+fn cells(kind: &Kind, subject: &Subject<'_>, now: Timestamp) -> Vec<Value> {
     let stored = kinds::stored_as(kind).map(|_| {
-        let mut stored = object.clone();
+        let mut stored = subject.object.clone();
         convert::store(kind, &mut stored);
         stored
     });
-    let object = stored.as_ref().unwrap_or(object);
-    kind.columns.iter().map(|column| cell(column, object, now)).collect()
+    let subject = Subject { object: stored.as_ref().unwrap_or(subject.object), ..*subject };
+    kind.columns.iter().map(|column| cell(column, &subject, now)).collect()
 }
 
-fn cell(column: &Column, object: &Value, now: Timestamp) -> Value {
+fn cell(column: &Column, subject: &Subject<'_>, now: Timestamp) -> Value {
+    let object = subject.object;
     match &column.cell {
-        Cell::Name => object["metadata"]["name"].clone(),
-        Cell::Age => age::since(meta::text(object, "metadata.creationTimestamp"), now).into(),
+        Cell::Name => subject.name.into(),
+        Cell::Age => age::since(subject.created, now).into(),
         Cell::Path(path) => at_path(column, object, path),
         Cell::JsonPath(path) => custom::cell(&column.type_, path.find(object).first().copied(), now),
         Cell::Computed(name) => cells::computed(name, object, now).unwrap_or_default(),
@@ -220,8 +246,8 @@ fn at_path(column: &Column, object: &Value, path: &str) -> Value {
 }
 
 /// Rows of pods that are over say so, for clients that grey them out.
-fn conditions(kind: &Kind, object: &Value) -> Option<Value> {
-    let phase = meta::text(object, "status.phase").filter(|_| kind.kind == "Pod")?;
+fn conditions(kind: &Kind, subject: &Subject<'_>) -> Option<Value> {
+    let phase = subject.phase.filter(|_| kind.kind == "Pod")?;
     let message = match phase {
         "Succeeded" => "The pod has completed successfully.",
         "Failed" => "The pod failed.",

@@ -1,14 +1,13 @@
 //! Ages as Kubernetes prints them.
 
 use jiff::Timestamp;
-use peapod_api::meta;
 
 /// What is printed for a time that is not known.
 pub(super) const UNKNOWN: &str = "<unknown>";
 
-/// The time from `at` (RFC 3339) to `now`; `<unknown>` if it is absent.
-pub(super) fn since(at: Option<&str>, now: Timestamp) -> String {
-    match at.and_then(meta::parse_time) {
+/// The time from `at` to `now`; `<unknown>` if it is absent.
+pub(super) fn since(at: Option<Timestamp>, now: Timestamp) -> String {
+    match at {
         Some(at) => human_duration(now.as_second() - at.as_second()),
         None => UNKNOWN.into(),
     }
@@ -44,6 +43,7 @@ fn two(major: i64, major_unit: char, minor: i64, minor_unit: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use peapod_api::meta;
 
     #[test]
     fn steps_are_kubernetes_own() {
@@ -78,6 +78,6 @@ mod tests {
     fn an_absent_time_is_unknown() {
         let now = Timestamp::from_second(100).unwrap();
         assert_eq!(since(None, now), "<unknown>");
-        assert_eq!(since(Some("1970-01-01T00:01:00Z"), now), "40s");
+        assert_eq!(since(meta::parse_time("1970-01-01T00:01:00Z"), now), "40s");
     }
 }

@@ -53,5 +53,6 @@ pub(super) fn suspend(job: &Value) -> &'static str {
 
 /// When a CronJob last began a Job.
 pub(super) fn last_schedule(job: &Value, now: Timestamp) -> String {
-    job["status"]["lastScheduleTime"].as_str().map_or_else(|| NONE.into(), |at| since(Some(at), now))
+    let at = job["status"]["lastScheduleTime"].as_str();
+    at.map_or_else(|| NONE.into(), |at| since(meta::parse_time(at), now))
 }

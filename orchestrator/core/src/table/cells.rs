@@ -162,5 +162,5 @@ pub(super) fn labels(map: &Value) -> String {
 
 /// The time from the first of `times` that is there; `<unknown>` if none is.
 pub(super) fn first_age(times: &[&Value], now: Timestamp) -> String {
-    age::since(times.iter().find_map(|time| time.as_str()), now)
+    age::since(times.iter().find_map(|time| time.as_str()).and_then(meta::parse_time), now)
 }

@@ -14,7 +14,7 @@ pub(super) fn cell(type_: &str, value: Option<&Value>, now: Timestamp) -> Value 
         ("integer", Value::Number(n)) => n.as_i64().or_else(|| n.as_f64().map(|n| n as i64)).into(),
         ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) => value.clone(),
         ("date", Value::String(text)) if meta::parse_time(text).is_none() => "<invalid>".into(),
-        ("date", Value::String(text)) => age::since(Some(text), now).into(),
+        ("date", Value::String(text)) => age::since(meta::parse_time(text), now).into(),
         _ => Value::Null,
     }
 }

@@ -6,9 +6,6 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Every row's, whatever its columns.
-const EVERY_ROW: [&str; 3] = ["metadata.name", "metadata.creationTimestamp", "status.phase"];
-
 /// Which parts of a value are read.
 #[derive(Debug)]
 pub(super) enum Parts {
@@ -20,23 +17,42 @@ pub(super) enum Parts {
     Keys,
 }
 
+/// What says how a pod does.
+const POD_STATE: &[&str] = &[
+    "metadata.deletionTimestamp",
+    "spec.containers.name",
+    "spec.initContainers.name",
+    "spec.initContainers.restartPolicy",
+    "status.phase",
+    "status.reason",
+    "status.conditions.type",
+    "status.conditions.status",
+    "status.conditions.reason",
+    "status.containerStatuses.ready",
+    "status.containerStatuses.restartCount",
+    "status.containerStatuses.state",
+    "status.containerStatuses.lastState.terminated.finishedAt",
+    "status.initContainerStatuses.name",
+    "status.initContainerStatuses.ready",
+    "status.initContainerStatuses.started",
+    "status.initContainerStatuses.restartCount",
+    "status.initContainerStatuses.state",
+    "status.initContainerStatuses.lastState.terminated.finishedAt",
+];
+
 /// What a computed cell reads: paths through maps and lists, where `*` stands for the keys of a map alone. None: any field.
 fn read_by(cell: &str) -> Option<&'static [&'static str]> {
     Some(match cell {
         "configmap.data" => &["data.*", "binaryData.*"],
         "secret.data" => &["data.*"],
         "deployment.ready" => &["spec.replicas", "status.readyReplicas"],
-        "pod.ready" | "pod.status" | "pod.restarts" => &[
-            "metadata.deletionTimestamp",
-            "spec.containers.name",
-            "spec.initContainers.name",
-            "spec.initContainers.restartPolicy",
-            "status",
-        ],
+        "pod.ready" | "pod.status" | "pod.restarts" => POD_STATE,
         "pod.ip" => &["status.podIP"],
         "pod.node" => &["spec.nodeName"],
         "pod.nominated-node" => &["status.nominatedNodeName"],
-        "pod.readiness-gates" => &["spec.readinessGates", "status.conditions"],
+        "pod.readiness-gates" => {
+            &["spec.readinessGates", "status.conditions.type", "status.conditions.status"]
+        }
         "spec.selector" => &["spec.selector"],
         "template.containers" => &["spec.template.spec.containers.name"],
         "template.images" => &["spec.template.spec.containers.image"],
@@ -52,7 +68,6 @@ impl Parts {
         if kinds::stored_as(kind).is_some() || !kind.columns.iter().all(|column| parts.add_column(column)) {
             return Parts::All;
         }
-        EVERY_ROW.iter().for_each(|path| parts.add(path));
         parts
     }
 
@@ -91,6 +106,19 @@ impl Parts {
             Parts::Fields(fields) => fields.iter().find(|(name, _)| name == field).map(|(_, parts)| parts),
             Parts::Keys => None,
         }
+    }
+
+    /// Whether any other field is read.
+    pub(super) fn beside(&self, field: &str) -> bool {
+        match self {
+            Parts::Fields(fields) => fields.iter().any(|(name, _)| name != field),
+            Parts::All | Parts::Keys => true,
+        }
+    }
+
+    /// Whether no other field is read.
+    pub(super) fn are_only(&self, field: &str) -> bool {
+        matches!(self, Parts::Fields(_)) && !self.beside(field)
     }
 
     /// These parts of the value that comes next.

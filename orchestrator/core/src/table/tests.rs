@@ -16,7 +16,7 @@ fn pod(status: Value) -> Value {
 
 /// Ready, status and restarts of a pod.
 fn shown(pod: &Value) -> [String; 3] {
-    let cells = cells(kinds::lookup("", "pods").unwrap(), pod, now());
+    let cells = cells(kinds::lookup("", "pods").unwrap(), &Subject::tree(pod), now());
     [1, 2, 3].map(|index| cells[index].as_str().unwrap().to_string())
 }
 
@@ -104,7 +104,7 @@ fn services_and_nodes() {
         "spec": {"type": "NodePort", "clusterIP": "10.96.0.7", "selector": {"app": "x"},
             "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]},
     });
-    let row = cells(kinds::lookup("", "services").unwrap(), &service, now());
+    let row = cells(kinds::lookup("", "services").unwrap(), &Subject::tree(&service), now());
     assert_eq!(
         json!(row),
         json!(["s", "NodePort", "10.96.0.7", "<none>", "80:30080/TCP,53/UDP", "<unknown>", "app=x"])
@@ -114,7 +114,7 @@ fn services_and_nodes() {
         "spec": {"unschedulable": true},
         "status": {"conditions": [{"type": "Ready", "status": "True"}], "addresses": [{"type": "InternalIP", "address": "1.2.3.4"}]},
     });
-    let row = cells(kinds::lookup("", "nodes").unwrap(), &node, now());
+    let row = cells(kinds::lookup("", "nodes").unwrap(), &Subject::tree(&node), now());
     assert_eq!(json!(row[1..3]), json!(["Ready,SchedulingDisabled", "control-plane"]));
     assert_eq!(json!(row[5..7]), json!(["1.2.3.4", "<none>"]));
 }
@@ -124,7 +124,7 @@ fn long_address_lists_are_cut() {
     let addresses: Vec<Value> = (1..=5).map(|n| json!({"ip": format!("10.0.0.{n}")})).collect();
     let endpoints =
         json!({"metadata": {"name": "e"}, "subsets": [{"addresses": addresses, "ports": [{"port": 80}]}]});
-    let row = cells(kinds::lookup("", "endpoints").unwrap(), &endpoints, now());
+    let row = cells(kinds::lookup("", "endpoints").unwrap(), &Subject::tree(&endpoints), now());
     assert_eq!(row[1], "10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 2 more...");
 }
 
@@ -135,7 +135,7 @@ fn events_and_deployments() {
         "involvedObject": {"kind": "Pod", "name": "p"}, "source": {"component": "kubelet", "host": "n"},
         "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:59:00Z",
     });
-    let row = cells(kinds::lookup("", "events").unwrap(), &event, now());
+    let row = cells(kinds::lookup("", "events").unwrap(), &Subject::tree(&event), now());
     assert_eq!(
         json!(row),
         json!(["60s", "Normal", "Started", "pod/p", "", "kubelet, n", "m", "60m", 3, "e.1"])
@@ -145,7 +145,7 @@ fn events_and_deployments() {
         "spec": {"replicas": 3, "selector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "In", "values": ["d", "e"]}]},
             "template": {"spec": {"containers": [{"name": "x", "image": "i:1"}, {"name": "y", "image": "j"}]}}},
     });
-    let row = cells(kinds::lookup("apps", "deployments").unwrap(), &deployment, now());
+    let row = cells(kinds::lookup("apps", "deployments").unwrap(), &Subject::tree(&deployment), now());
     assert_eq!(json!(row), json!(["d", "1/3", 0, 0, "<unknown>", "x,y", "i:1,j", "a=b,c in (d,e)"]));
 }
 

@@ -10,7 +10,7 @@ fn row(api_version: &str, kind: &str, object: Value) -> Value {
     object["kind"] = kind.into();
     object["metadata"]["name"] = "x".into();
     object["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
-    let cells = cells(row, &object, now());
+    let cells = cells(row, &Subject::tree(&object), now());
     let shown = row.columns.iter().zip(cells).filter(|(column, _)| !matches!(&*column.name, "Name" | "Age"));
     shown.map(|(_, cell)| cell).collect::<Vec<_>>().into()
 }
@@ -40,7 +40,7 @@ fn classes() {
         "provisioner": "p.io/x", "reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"});
     let kind = kinds::lookup("storage.k8s.io", "storageclasses").unwrap();
     assert_eq!(
-        cells(kind, &class, now())[..5],
+        cells(kind, &Subject::tree(&class), now())[..5],
         ["fast (default)", "p.io/x", "Delete", "Immediate"]
             .map(Value::from)
             .into_iter()
@@ -48,7 +48,7 @@ fn classes() {
             .collect::<Vec<_>>()[..]
     );
     class["metadata"]["annotations"] = Value::Null;
-    assert_eq!(cells(kind, &class, now())[0], "fast");
+    assert_eq!(cells(kind, &Subject::tree(&class), now())[0], "fast");
     assert_eq!(
         row("scheduling.k8s.io/v1", "PriorityClass", json!({"value": 7, "preemptionPolicy": "Never"})),
         json!([7, false, "Never"])
