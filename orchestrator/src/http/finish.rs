@@ -100,7 +100,7 @@ type Rewrite = (&'static str, fn(&Bytes) -> Bytes);
 async fn rewritten(
     answer: Answer,
     size: u64,
-    encoders: &Semaphore,
+    encoders: &Arc<Semaphore>,
     (content_type, rewrite): Rewrite,
 ) -> Answer {
     let (mut head, body) = answer.into_parts();

@@ -88,14 +88,38 @@ impl Listing {
     }
 }
 
-/// Does costly work off the threads that serve connections, when it is its turn.
+/// Does costly work off the threads that serve connections, when it is its turn. A task of its own sees to that: a client
+/// that stops reading, so that nobody waits for the outcome any more, keeps no turn.
 pub(super) async fn in_turn<T: Send + 'static>(
-    encoders: &Semaphore,
+    encoders: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Broken> {
-    let _turn = encoders.acquire().await;
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
+    let encoders = encoders.clone();
+    let task = tokio::spawn(async move {
+        let _turn = encoders.acquire().await;
+        tokio::task::spawn_blocking(work).await
+    });
+    task.await.and_then(|done| done).map_err(|error| {
         tracing::error!(%error, "an answer could not be encoded");
         Broken("the answer could not be encoded".into())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn who_stops_reading_keeps_no_turn() {
+        let encoders = Arc::new(Semaphore::new(1));
+        let pieces = |number: u32| {
+            let encoders = encoders.clone();
+            async move { in_turn(&encoders, move || number).await }
+        };
+        let mut abandoned = stream::iter(0..4).map(pieces).buffered(PIECES_AHEAD).boxed();
+        assert!(matches!(abandoned.next().await, Some(Ok(0))));
+        let other = tokio::time::timeout(Duration::from_secs(20), in_turn(&encoders, || 7)).await;
+        assert!(matches!(other, Ok(Ok(7))), "the pieces that nobody takes are in the way");
+    }
 }
