@@ -1,18 +1,22 @@
-//! Carries the write-ahead log over into the database file, on a thread and a connection of its own, so that no commit
-//! waits for it.
+//! Carries the write-ahead log over into the database file, on a thread and a connection of its own, so that commits hardly
+//! wait for it, and keeps the log's file at one size: a sync takes two to five times as long while its file grows.
 
 use super::StoreError;
 use super::schema::Place;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-/// Past this many pages (16 MiB) writers wait until the log can begin anew: it may not grow for ever under a load that
-/// never pauses. What they wait for is short, because a passive checkpoint has just carried most of it over.
-const LOG_LIMIT_PAGES: i64 = 4096;
+/// Frames that may be left for the last step of a checkpoint, for which writers wait.
+const LEFT_FRAMES: i64 = 64;
+/// The log's file is laid out in steps of so many bytes, so that a commit waits for one of them at most.
+const STEP_BYTES: usize = 256 << 10;
 
 /// The checkpoint thread. Dropping it ends the thread.
 pub(super) struct Checkpoint {
@@ -35,7 +39,11 @@ impl Checkpoint {
         let (due, work) = sync_channel(1);
         let run = {
             let (place, failure) = (place.clone(), failure.clone());
-            move || run(&place, &connection, &writer, &work, &failure)
+            move || {
+                lay_out(&place, &writer, due_bytes);
+                let ended = run(&connection, &writer, &work);
+                *failure.lock() = ended.err().map(|error| place.error(error));
+            }
         };
         let thread = thread::Builder::new().name("store-checkpoint".into()).spawn(run);
         let thread = thread.map_err(|e| StoreError::io(&place.path, e))?;
@@ -70,27 +78,57 @@ impl Drop for Checkpoint {
     }
 }
 
-fn run(
-    place: &Place,
-    connection: &Connection,
-    writer: &Mutex<Connection>,
-    work: &Receiver<()>,
-    failure: &Mutex<Option<StoreError>>,
-) {
-    while work.recv().is_ok() {
-        if let Err(error) = checkpoint(connection, writer) {
-            *failure.lock() = Some(place.error(error));
+/// Lengthens the log's file to `bytes`, with zeros, which SQLite takes for no frame of its own. A disk that has no room for
+/// that may have some for the log as it grows.
+fn lay_out(place: &Place, writer: &Mutex<Connection>, bytes: u64) {
+    // What another file system than the system's keeps is in no file.
+    let file = place.vfs.is_none().then(|| OpenOptions::new().write(true).open(place.log()));
+    let Some(Ok(file)) = file else { return };
+    loop {
+        let no_transaction = writer.lock();
+        match lengthen(&file, bytes) {
+            Ok(true) => MutexGuard::unlock_fair(no_transaction),
+            Ok(false) => return,
+            Err(error) => return tracing::debug!(%error, "the write-ahead log could not be laid out"),
         }
     }
 }
 
-/// A passive checkpoint never blocks a writer; only a log past its limit is worth making it wait. SQLite's own lock would
-/// starve us under a busy writer, ours is fair.
-fn checkpoint(connection: &Connection, writer: &Mutex<Connection>) -> Result<(), rusqlite::Error> {
-    let run = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(1));
-    if run("PRAGMA wal_checkpoint(PASSIVE)")? > LOG_LIMIT_PAGES {
-        let _no_transaction = writer.lock();
-        run("PRAGMA wal_checkpoint(RESTART)")?;
+/// One step, or nothing of it; whether there was one to do.
+fn lengthen(file: &File, bytes: u64) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    if length >= bytes {
+        return Ok(false);
+    }
+    let step = file.write_all_at(&[0; STEP_BYTES], length).and_then(|()| file.sync_data());
+    step.or_else(|error| file.set_len(length).and(Err(error)))?;
+    Ok(true)
+}
+
+fn run(
+    connection: &Connection,
+    writer: &Mutex<Connection>,
+    work: &Receiver<()>,
+) -> Result<(), rusqlite::Error> {
+    while work.recv().is_ok() {
+        checkpoint(connection, writer)?;
     }
     Ok(())
+}
+
+/// Passive checkpoints block no writer, and never get to the end of a log that grows meanwhile. Once little is left, writers
+/// wait for that, and the log begins anew. SQLite's own lock would starve us under a busy writer, ours is fair.
+fn checkpoint(connection: &Connection, writer: &Mutex<Connection>) -> Result<(), rusqlite::Error> {
+    if frames_left(connection, "PASSIVE")? > LEFT_FRAMES {
+        frames_left(connection, "PASSIVE")?;
+    }
+    let _no_transaction = writer.lock();
+    frames_left(connection, "RESTART").map(drop)
+}
+
+/// Runs a checkpoint and tells how many frames of the log it has not carried over.
+fn frames_left(connection: &Connection, mode: &str) -> Result<i64, rusqlite::Error> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
+        Ok(row.get::<_, i64>("log")? - row.get::<_, i64>("checkpointed")?)
+    })
 }

@@ -58,6 +58,13 @@ impl Place {
         Ok(connection)
     }
 
+    /// SQLite's write-ahead log.
+    pub(super) fn log(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        path.into()
+    }
+
     /// What a failure of SQLite means to the person who runs the server.
     pub(super) fn error(&self, error: rusqlite::Error) -> StoreError {
         let path = self.path.clone();

@@ -259,3 +259,23 @@ fn the_write_ahead_log_begins_anew_under_a_load_that_never_pauses() {
     }
     panic!("{written} bytes written, and all of them are still in the write-ahead log");
 }
+
+/// A log that was laid out and then left as after a kill -9 says what was committed and nothing else.
+#[test]
+fn what_is_laid_out_is_no_change() {
+    let (disk, left) = (disk(), disk());
+    let backend = disk.open();
+    let wal = disk.0.path().join("store.db-wal");
+    fill(&backend);
+    while std::fs::metadata(&wal).unwrap().len() < SqliteOptions::default().checkpoint_bytes {
+        std::thread::yield_now();
+    }
+    backend.commit(&[put(51, "c", None)], None).unwrap();
+    for file in ["store.db", "store.db-wal"] {
+        std::fs::copy(disk.0.path().join(file), left.0.path().join(file)).unwrap();
+    }
+    let names = |backend: &Sqlite| live(backend).0.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(&left.open()), ["a", "b", "c"]);
+    drop(backend);
+    assert_eq!(names(&disk.open()), ["a", "b", "c"]);
+}
