@@ -10,7 +10,7 @@ use crate::validation::{items, text};
 use peapod_api::{Error, FieldError, Key, Object};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// What may be allocated.
@@ -197,14 +197,22 @@ impl Allocation<'_> {
         }
         let chooses = type_ != "LoadBalancer" || spec["allocateLoadBalancerNodePorts"] != false;
         let taken = node_ports(self.snapshot, self.key);
-        let mut own: BTreeSet<NodePort> = own_node_ports(spec).into_iter().map(|(_, port)| port).collect();
+        let named = own_node_ports(spec);
+        let port_at = |index: &usize| spec["ports"][*index]["port"].as_u64().unwrap_or_default();
+        let mut by_port: BTreeMap<u64, u16> =
+            named.iter().map(|(index, (_, number))| (port_at(index), *number)).collect();
+        let mut own: BTreeSet<NodePort> = named.into_iter().map(|(_, port)| port).collect();
         let (low, high) = self.ranges.node_ports;
         for (index, port) in spec["ports"].as_array_mut().into_iter().flatten().enumerate() {
             let protocol = text(&port["protocol"]).to_string();
             let Some(asked) = port["nodePort"].as_i64().filter(|n| *n != 0) else {
                 if chooses {
                     let is_free = |port: &NodePort| !taken.contains(port) && !own.contains(port);
-                    let chosen = self.free_port(index, &protocol, is_free)?;
+                    // One port of several protocols is one node port, where that can be.
+                    let number = port["port"].as_u64().unwrap_or_default();
+                    let same = by_port.get(&number).copied();
+                    let chosen = self.free_port(index, &protocol, same, is_free)?;
+                    by_port.insert(number, chosen.1);
                     port["nodePort"] = chosen.1.into();
                     own.insert(chosen);
                 }
@@ -225,13 +233,15 @@ impl Allocation<'_> {
         &self,
         index: usize,
         protocol: &str,
+        preferred: Option<u16>,
         is_free: impl Fn(&NodePort) -> bool,
     ) -> Result<NodePort, Error> {
         let (low, high) = self.ranges.node_ports;
         let size = u32::from(high - low) + 1;
         let first = start(self.seed, &format!("port {index}"), size);
         let numbers = (0..size).filter_map(|step| u16::try_from(u32::from(low) + (first + step) % size).ok());
-        let mut free = numbers.map(|number| (protocol.to_string(), number)).filter(is_free);
+        let mut free =
+            preferred.into_iter().chain(numbers).map(|number| (protocol.to_string(), number)).filter(is_free);
         free.next().ok_or_else(|| Error::internal("failed to allocate a nodePort: range is full"))
     }
 }
@@ -313,5 +323,21 @@ mod tests {
         allocate(&Snapshot::default(), &mut own, &ranges, 7).unwrap();
         let numbers: BTreeSet<_> = own_node_ports(&own["spec"]).into_iter().map(|(_, (_, n))| n).collect();
         assert_eq!(numbers, BTreeSet::from([30000, 30001]));
+    }
+
+    #[test]
+    fn protocols_of_one_port_share_a_node_port_where_it_is_free() {
+        let allocated = |ports: Value, snapshot: &Snapshot| {
+            let ports = allocated(snapshot, json!({"type": "NodePort", "ports": ports})).unwrap();
+            items(&ports).map(|port| port["nodePort"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        let port = |protocol: &str, number: u16| json!({"port": number, "protocol": protocol});
+        let dns = allocated(json!([port("UDP", 53), port("TCP", 53), port("TCP", 80)]), &Snapshot::default());
+        assert!(dns[0] == dns[1] && dns[1] != dns[2], "{dns:?}");
+        let asked = json!({"port": 53, "protocol": "TCP", "nodePort": 30053});
+        assert_eq!(allocated(json!([port("UDP", 53), asked]), &Snapshot::default()), [30053, 30053]);
+        let other = json!({"type": "NodePort", "ports": [{"port": 1, "protocol": "UDP", "nodePort": 30053}]});
+        let elsewhere = allocated(json!([port("UDP", 53), asked]), &with(service("other", other)));
+        assert!(elsewhere[0] != 30053 && elsewhere[1] == 30053, "{elsewhere:?}");
     }
 }
