@@ -2,7 +2,7 @@
 //! have, operators whose operands cannot fit, and the type of the result.
 
 use super::operators::no_fields;
-use super::{Program, functions};
+use super::{Program, names};
 use crate::custom::schema::Schema;
 use crate::schema::{FieldType, Type as Table};
 use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SelectExpr};
@@ -198,14 +198,14 @@ impl<'p, 's> Walk<'p, 's> {
             Some(Declared::Schema(schema, is_resource)) => Ok(Type::of(schema, *is_resource)),
             Some(Declared::Table(table)) => Ok(Type::Table(table)),
             Some(Declared::Any) => Ok(Type::Any),
-            None if functions::is_type(name) => Ok(Type::Other),
+            None if names::is_type(name) => Ok(Type::Other),
             None => Err(self.undeclared(expr, name)),
         }
     }
 
     fn select(&mut self, expr: &'p IdedExpr, select: &'p SelectExpr) -> Typed<'s> {
-        let qualified = functions::qualified(&select.operand, &select.field);
-        if qualified.is_some_and(|name| functions::is_type(&name)) {
+        let qualified = names::qualified(&select.operand, &select.field);
+        if qualified.is_some_and(|name| names::is_type(&name)) {
             return Ok(Type::Other);
         }
         let found = match self.type_of(&select.operand)? {
@@ -226,8 +226,8 @@ impl<'p, 's> Walk<'p, 's> {
 
     fn call(&mut self, expr: &'p IdedExpr, call: &'p CallExpr) -> Typed<'s> {
         let target = call.target.as_deref();
-        let qualified = target.and_then(|target| functions::qualified(target, &call.func_name));
-        let is_qualified = qualified.as_deref().is_some_and(functions::is_qualified);
+        let qualified = target.and_then(|target| names::qualified(target, &call.func_name));
+        let is_qualified = qualified.as_deref().is_some_and(names::is_qualified);
         let mut types = Vec::new();
         if matches!(call.func_name.as_str(), "optMap" | "optFlatMap") {
             return Ok(Type::Any); // the name that it binds is known when it is evaluated
@@ -238,7 +238,7 @@ impl<'p, 's> Walk<'p, 's> {
         for argument in &call.args {
             types.push(self.type_of(argument)?);
         }
-        if !is_qualified && !functions::is_known(&call.func_name) {
+        if !is_qualified && !names::is_known(&call.func_name) {
             return Err(self.undeclared(expr, &call.func_name));
         }
         let found = result(&call.func_name, &types);

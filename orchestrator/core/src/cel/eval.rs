@@ -2,7 +2,7 @@
 
 use super::functions::{self, Call};
 use super::value::{Key, Val};
-use super::{Budget, Fault, Found, operators};
+use super::{Budget, Fault, Found, names, operators};
 use ::cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr, SelectExpr,
     StructExpr,
@@ -44,14 +44,14 @@ impl<'a> Scope<'a> {
 
     fn variable(&self, name: &str) -> Found {
         self.known(name)
-            .or_else(|| functions::is_type(name).then(|| Val::Type(name.into())))
+            .or_else(|| names::is_type(name).then(|| Val::Type(name.into())))
             .ok_or_else(|| Fault::new(format!("undeclared reference to '{name}'")))
     }
 
     fn select(&mut self, select: &'a SelectExpr) -> Found {
         if !select.test
-            && let Some(name) = functions::qualified(&select.operand, &select.field)
-            && functions::is_type(&name)
+            && let Some(name) = names::qualified(&select.operand, &select.field)
+            && names::is_type(&name)
         {
             return Ok(Val::Type(name.into()));
         }
@@ -113,8 +113,8 @@ impl<'a> Scope<'a> {
         let qualified = call
             .target
             .as_deref()
-            .and_then(|target| functions::qualified(target, &call.func_name))
-            .filter(|name| functions::is_qualified(name));
+            .and_then(|target| names::qualified(target, &call.func_name))
+            .filter(|name| names::is_qualified(name));
         let mut arguments = Vec::with_capacity(call.args.len() + 1);
         if let Some(target) = call.target.as_deref().filter(|_| qualified.is_none()) {
             if call.func_name == "or" || call.func_name == "orValue" {

@@ -1,207 +1,28 @@
-//! The functions: CEL's own, its extensions for strings, lists, sets, math and encodings, and those of Kubernetes.
+//! The functions by families: CEL's own, its extensions for sets, encodings and optionals here, the others and those of
+//! Kubernetes in files of their own.
 
 use super::value::{Key, Val};
-use super::{Budget, Fault, Found, authorizer, format, macros, net, operators, quantity, semver, text, time};
-use ::cel::common::ast::{Expr, IdedExpr};
+use super::{
+    Budget, Fault, Found, authorizer, format, lists, macros, math, net, operators, quantity, semver, text,
+    time,
+};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use std::cmp::Ordering;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Base64, read with its padding and without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// A call with its arguments evaluated; of a member call the first is what it is a member of.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'c> {
     pub(super) name: &'c str,
     pub(super) arguments: &'c [Val],
-}
-
-/// Functions whose names hold a dot.
-const QUALIFIED: [&str; 30] = [
-    "format.named",
-    "jsonpatch.escapeKey",
-    "optional.of",
-    "optional.none",
-    "optional.ofNonZeroValue",
-    "ip.isCanonical",
-    "base64.encode",
-    "base64.decode",
-    "sets.contains",
-    "sets.equivalent",
-    "sets.intersects",
-    "strings.quote",
-    "math.greatest",
-    "math.least",
-    "math.ceil",
-    "math.floor",
-    "math.round",
-    "math.trunc",
-    "math.abs",
-    "math.sign",
-    "math.isNaN",
-    "math.isInf",
-    "math.isFinite",
-    "math.bitAnd",
-    "math.bitOr",
-    "math.bitXor",
-    "math.bitNot",
-    "math.sqrt",
-    "math.bitShiftLeft",
-    "math.bitShiftRight",
-];
-const TYPES: [&str; 13] = [
-    "bool",
-    "int",
-    "uint",
-    "double",
-    "string",
-    "bytes",
-    "list",
-    "map",
-    "null_type",
-    "type",
-    "optional_type",
-    "google.protobuf.Timestamp",
-    "google.protobuf.Duration",
-];
-/// The names of the other functions, so that an expression that calls what is none is told so when it is read.
-const PLAIN: [&str; 110] = [
-    "validate",
-    "size",
-    "type",
-    "dyn",
-    "bool",
-    "int",
-    "uint",
-    "double",
-    "string",
-    "bytes",
-    "duration",
-    "timestamp",
-    "matches",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "charAt",
-    "indexOf",
-    "lastIndexOf",
-    "join",
-    "lowerAscii",
-    "upperAscii",
-    "replace",
-    "split",
-    "substring",
-    "trim",
-    "reverse",
-    "format",
-    "find",
-    "findAll",
-    "isSorted",
-    "sum",
-    "min",
-    "max",
-    "distinct",
-    "flatten",
-    "slice",
-    "sort",
-    "first",
-    "last",
-    "lists",
-    "range",
-    "url",
-    "isURL",
-    "getScheme",
-    "getHost",
-    "getHostname",
-    "getPort",
-    "getEscapedPath",
-    "getQuery",
-    "quantity",
-    "isQuantity",
-    "isInteger",
-    "asInteger",
-    "asApproximateFloat",
-    "sign",
-    "add",
-    "sub",
-    "isGreaterThan",
-    "isLessThan",
-    "compareTo",
-    "ip",
-    "isIP",
-    "cidr",
-    "isCIDR",
-    "family",
-    "isUnspecified",
-    "isLoopback",
-    "isLinkLocalMulticast",
-    "isLinkLocalUnicast",
-    "isGlobalUnicast",
-    "containsIP",
-    "containsCIDR",
-    "prefixLength",
-    "masked",
-    "hasValue",
-    "value",
-    "or",
-    "orValue",
-    "optMap",
-    "optFlatMap",
-    "getFullYear",
-    "getMonth",
-    "getDayOfYear",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getHours",
-    "getMinutes",
-    "getSeconds",
-    "getMilliseconds",
-    "semver",
-    "isSemver",
-    "major",
-    "minor",
-    "patch",
-    "path",
-    "group",
-    "resource",
-    "subresource",
-    "namespace",
-    "name",
-    "serviceAccount",
-    "fieldSelector",
-    "labelSelector",
-    "check",
-    "allowed",
-    "reason",
-    "errored",
-    "error",
-];
-
-/// Whether the name is that of a type.
-pub(super) fn is_type(name: &str) -> bool {
-    TYPES.contains(&name)
-}
-
-/// Whether the name is that of a function with a dot in its name.
-pub(super) fn is_qualified(name: &str) -> bool {
-    QUALIFIED.contains(&name) || format::is_format(name)
-}
-
-/// Whether there is such a function or operator.
-pub(super) fn is_known(name: &str) -> bool {
-    PLAIN.contains(&name) || name.starts_with(['_', '@', '!', '-'])
-}
-
-/// `a.b` of an expression that is nothing but names.
-pub(super) fn qualified(operand: &IdedExpr, field: &str) -> Option<String> {
-    match &operand.expr {
-        Expr::Ident(name) => Some(format!("{name}.{field}")),
-        Expr::Select(select) if !select.test => {
-            Some(format!("{}.{field}", qualified(&select.operand, &select.field)?))
-        }
-        _ => None,
-    }
 }
 
 /// The words for arguments that a function does not take.
@@ -220,9 +41,9 @@ pub(super) fn call(call: Call<'_>, budget: &mut Budget) -> Found {
     let families = [
         general,
         text::call,
-        lists,
+        lists::call,
         sets_and_encodings,
-        math,
+        math::call,
         time::call,
         quantity::call,
         semver::call,
@@ -305,95 +126,6 @@ fn convert(to: &str, value: &Val) -> Found {
     found.ok_or_else(failed)
 }
 
-fn extreme(items: &[Val], wanted: Ordering, name: &str) -> Found {
-    let Some((first, rest)) = items.split_first() else {
-        return Err(Fault::new(format!("{name} called on empty list")));
-    };
-    rest.iter().try_fold(first.clone(), |best, item| {
-        let order = item.compared(&best).ok_or_else(|| no_overload(name, std::slice::from_ref(item)))?;
-        Ok(if order == wanted { item.clone() } else { best })
-    })
-}
-
-fn lists(call: Call<'_>, budget: &mut Budget) -> Option<Found> {
-    let [Val::List(items), rest @ ..] = call.arguments else {
-        return match (call.name, call.arguments) {
-            ("lists.range" | "range", [Val::Int(n)]) if (0..100_000).contains(n) => {
-                Some(budget.spend(*n as usize).map(|()| (0..*n).map(Val::Int).collect::<Vec<_>>().into()))
-            }
-            _ => None,
-        };
-    };
-    if let Err(fault) = budget.spend(items.len()) {
-        return Some(Err(fault));
-    }
-    Some(match (call.name, rest) {
-        ("isSorted", []) => Ok(Val::Bool(
-            items.windows(2).all(|pair| pair[0].compared(&pair[1]).is_some_and(Ordering::is_le)),
-        )),
-        ("sum", []) => {
-            let zero = match items.first() {
-                Some(Val::Double(_)) => Val::Double(0.0),
-                Some(Val::Uint(_)) => Val::Uint(0),
-                Some(Val::Duration(_)) => Val::Duration(0),
-                _ => Val::Int(0),
-            };
-            items.iter().try_fold(zero, |sum, item| {
-                operators::apply("_+_", &[sum, item.clone()], budget).unwrap_or(Ok(Val::Null))
-            })
-        }
-        ("min", []) => extreme(items, Ordering::Less, "min"),
-        ("max", []) => extreme(items, Ordering::Greater, "max"),
-        ("indexOf", [wanted]) => Ok(position(items.iter().position(|item| item.same(wanted)))),
-        ("lastIndexOf", [wanted]) => Ok(position(items.iter().rposition(|item| item.same(wanted)))),
-        ("contains", [wanted]) => Ok(Val::Bool(items.iter().any(|item| item.same(wanted)))),
-        ("first", []) => Ok(Val::Optional(items.first().cloned().map(Box::new))),
-        ("last", []) => Ok(Val::Optional(items.last().cloned().map(Box::new))),
-        ("reverse", []) => Ok(items.iter().rev().cloned().collect::<Vec<_>>().into()),
-        ("distinct", []) => {
-            budget.spend(items.len().saturating_mul(items.len()) / 10).map(|()| distinct(items).into())
-        }
-        ("slice", [Val::Int(from), Val::Int(to)]) => {
-            let range = usize::try_from(*from).ok().zip(usize::try_from(*to).ok());
-            let part = range.and_then(|(from, to)| items.get(from..to));
-            part.map(|part| part.to_vec().into()).ok_or_else(|| {
-                Fault::new(format!("cannot slice({from}, {to}), list is length {}", items.len()))
-            })
-        }
-        ("flatten", []) => Ok(flatten(items, 1).into()),
-        ("flatten", [Val::Int(depth)]) => Ok(flatten(items, (*depth).clamp(0, 10)).into()),
-        ("sort", []) => {
-            let mut sorted = items.to_vec();
-            sorted.sort_by(|a, b| a.compared(b).unwrap_or(Ordering::Equal));
-            Ok(sorted.into())
-        }
-        _ => return None,
-    })
-}
-
-/// The place of what was found; -1 for what was not.
-pub(super) fn position(found: Option<usize>) -> Val {
-    Val::Int(found.map_or(-1, |at| at as i64))
-}
-
-fn distinct(items: &[Val]) -> Vec<Val> {
-    let mut found: Vec<Val> = Vec::new();
-    for item in items {
-        if !found.iter().any(|other| other.same(item)) {
-            found.push(item.clone());
-        }
-    }
-    found
-}
-
-fn flatten(items: &[Val], depth: i64) -> Vec<Val> {
-    let below = |item: &Val| match item {
-        Val::List(items) if depth > 0 => flatten(items, depth - 1),
-        other => vec![other.clone()],
-    };
-    items.iter().flat_map(below).collect()
-}
-
 fn sets_and_encodings(call: Call<'_>, budget: &mut Budget) -> Option<Found> {
     if let (name, [Val::List(a), Val::List(b)]) = (call.name, call.arguments)
         && name.starts_with("sets.")
@@ -411,53 +143,11 @@ fn sets_and_encodings(call: Call<'_>, budget: &mut Budget) -> Option<Found> {
     }
     Some(match (call.name, call.arguments) {
         ("jsonpatch.escapeKey", [Val::String(key)]) => Ok(key.replace('~', "~0").replace('/', "~1").into()),
-        ("base64.encode", [Val::Bytes(bytes)]) => Ok(STANDARD.encode(bytes).into()),
-        ("base64.decode", [Val::String(text)]) => match STANDARD.decode(text.as_bytes()) {
+        ("base64.encode", [Val::Bytes(bytes)]) => Ok(BASE64.encode(bytes).into()),
+        ("base64.decode", [Val::String(text)]) => match BASE64.decode(text.as_bytes()) {
             Ok(bytes) => Ok(Val::Bytes(bytes.into())),
             Err(error) => Err(Fault::new(format!("base64.decode: {error}"))),
         },
-        _ => return None,
-    })
-}
-
-fn math(call: Call<'_>, _: &mut Budget) -> Option<Found> {
-    let name = call.name.strip_prefix("math.")?;
-    let one_list = |arguments: &[Val]| match arguments {
-        [Val::List(items)] => items.to_vec(),
-        other => other.to_vec(),
-    };
-    Some(match (name, call.arguments) {
-        ("greatest", arguments) => extreme(&one_list(arguments), Ordering::Greater, call.name),
-        ("least", arguments) => extreme(&one_list(arguments), Ordering::Less, call.name),
-        ("abs", [Val::Int(n)]) => n.checked_abs().map(Val::Int).ok_or_else(|| Fault::new("integer overflow")),
-        ("abs", [value @ Val::Uint(_)]) => Ok(value.clone()),
-        ("sign", [Val::Int(n)]) => Ok(Val::Int(n.signum())),
-        ("sign", [Val::Uint(n)]) => Ok(Val::Uint((*n).min(1))),
-        ("bitAnd", [Val::Int(a), Val::Int(b)]) => Ok(Val::Int(a & b)),
-        ("bitOr", [Val::Int(a), Val::Int(b)]) => Ok(Val::Int(a | b)),
-        ("bitXor", [Val::Int(a), Val::Int(b)]) => Ok(Val::Int(a ^ b)),
-        ("bitNot", [Val::Int(a)]) => Ok(Val::Int(!a)),
-        ("bitShiftLeft", [Val::Int(a), Val::Int(n)]) if *n >= 0 => {
-            Ok(Val::Int(u32::try_from(*n).ok().and_then(|n| a.checked_shl(n)).unwrap_or(0)))
-        }
-        ("bitShiftRight", [Val::Int(a), Val::Int(n)]) if *n >= 0 => {
-            let shifted = u32::try_from(*n).ok().and_then(|n| (*a as u64).checked_shr(n)).unwrap_or(0);
-            Ok(Val::Int(shifted as i64))
-        }
-        (name, [Val::Double(n)]) => match name {
-            "ceil" => Ok(Val::Double(n.ceil())),
-            "floor" => Ok(Val::Double(n.floor())),
-            "round" => Ok(Val::Double(n.round())),
-            "trunc" => Ok(Val::Double(n.trunc())),
-            "abs" => Ok(Val::Double(n.abs())),
-            "sign" => Ok(Val::Double(if *n == 0.0 || n.is_nan() { *n } else { n.signum() })),
-            "isNaN" => Ok(Val::Bool(n.is_nan())),
-            "isInf" => Ok(Val::Bool(n.is_infinite())),
-            "isFinite" => Ok(Val::Bool(n.is_finite())),
-            "sqrt" => Ok(Val::Double(n.sqrt())),
-            _ => return None,
-        },
-        ("sqrt", [Val::Int(n)]) => Ok(Val::Double((*n as f64).sqrt())),
         _ => return None,
     })
 }

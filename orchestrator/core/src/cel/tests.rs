@@ -89,7 +89,13 @@ fn the_extensions_of_kubernetes_are_there() {
         ("cidr('10.1.2.3/8').masked()", "10.0.0.0/8"),
         ("ip.isCanonical('::1')", "true"),
         ("math.greatest(1, 2, 3) + math.least([4, 5])", "7"),
+        ("math.bitAnd(-1, 12) + math.bitXor(5, 3) + math.bitShiftRight(-1, 63)", "19"),
+        ("math.bitOr(4u, 1u) + math.bitShiftLeft(1u, 2) + math.bitShiftLeft(1u, 64)", "9"),
+        ("math.bitNot(0u)", "18446744073709551615"),
+        ("math.bitAnd(1u, 1)", "fault: found no matching overload for 'math.bitAnd'"),
+        ("math.sqrt(9u)", "3"),
         ("base64.encode(b'hello')", "aGVsbG8="),
+        ("base64.decode('aGVsbG8=') == base64.decode('aGVsbG8')", "true"),
         ("optional.ofNonZeroValue('').orValue('none')", "none"),
         ("[1, 2, 2, 3].distinct().size()", "3"),
     ] {

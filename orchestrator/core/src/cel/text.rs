@@ -1,6 +1,7 @@
 //! Functions of texts, patterns among them.
 
-use super::functions::{Call, no_overload, position};
+use super::functions::{Call, no_overload};
+use super::lists::position;
 use super::value::{Key, Val};
 use super::{Budget, Fault, Found, time};
 use crate::custom::schema::regex;

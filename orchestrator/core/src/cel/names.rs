@@ -1,0 +1,192 @@
+//! The names of types and functions, so that an expression that calls what is none is told so when it is read.
+
+use super::format;
+use ::cel::common::ast::{Expr, IdedExpr};
+
+/// Functions whose names hold a dot.
+const QUALIFIED: [&str; 30] = [
+    "format.named",
+    "jsonpatch.escapeKey",
+    "optional.of",
+    "optional.none",
+    "optional.ofNonZeroValue",
+    "ip.isCanonical",
+    "base64.encode",
+    "base64.decode",
+    "sets.contains",
+    "sets.equivalent",
+    "sets.intersects",
+    "strings.quote",
+    "math.greatest",
+    "math.least",
+    "math.ceil",
+    "math.floor",
+    "math.round",
+    "math.trunc",
+    "math.abs",
+    "math.sign",
+    "math.isNaN",
+    "math.isInf",
+    "math.isFinite",
+    "math.bitAnd",
+    "math.bitOr",
+    "math.bitXor",
+    "math.bitNot",
+    "math.sqrt",
+    "math.bitShiftLeft",
+    "math.bitShiftRight",
+];
+const TYPES: [&str; 13] = [
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+    "optional_type",
+    "google.protobuf.Timestamp",
+    "google.protobuf.Duration",
+];
+/// The names of the other functions.
+const PLAIN: [&str; 110] = [
+    "validate",
+    "size",
+    "type",
+    "dyn",
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "duration",
+    "timestamp",
+    "matches",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "join",
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "split",
+    "substring",
+    "trim",
+    "reverse",
+    "format",
+    "find",
+    "findAll",
+    "isSorted",
+    "sum",
+    "min",
+    "max",
+    "distinct",
+    "flatten",
+    "slice",
+    "sort",
+    "first",
+    "last",
+    "lists",
+    "range",
+    "url",
+    "isURL",
+    "getScheme",
+    "getHost",
+    "getHostname",
+    "getPort",
+    "getEscapedPath",
+    "getQuery",
+    "quantity",
+    "isQuantity",
+    "isInteger",
+    "asInteger",
+    "asApproximateFloat",
+    "sign",
+    "add",
+    "sub",
+    "isGreaterThan",
+    "isLessThan",
+    "compareTo",
+    "ip",
+    "isIP",
+    "cidr",
+    "isCIDR",
+    "family",
+    "isUnspecified",
+    "isLoopback",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isGlobalUnicast",
+    "containsIP",
+    "containsCIDR",
+    "prefixLength",
+    "masked",
+    "hasValue",
+    "value",
+    "or",
+    "orValue",
+    "optMap",
+    "optFlatMap",
+    "getFullYear",
+    "getMonth",
+    "getDayOfYear",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+    "semver",
+    "isSemver",
+    "major",
+    "minor",
+    "patch",
+    "path",
+    "group",
+    "resource",
+    "subresource",
+    "namespace",
+    "name",
+    "serviceAccount",
+    "fieldSelector",
+    "labelSelector",
+    "check",
+    "allowed",
+    "reason",
+    "errored",
+    "error",
+];
+
+/// Whether the name is that of a type.
+pub(super) fn is_type(name: &str) -> bool {
+    TYPES.contains(&name)
+}
+
+/// Whether the name is that of a function with a dot in its name.
+pub(super) fn is_qualified(name: &str) -> bool {
+    QUALIFIED.contains(&name) || format::is_format(name)
+}
+
+/// Whether there is such a function or operator.
+pub(super) fn is_known(name: &str) -> bool {
+    PLAIN.contains(&name) || name.starts_with(['_', '@', '!', '-'])
+}
+
+/// `a.b` of an expression that is nothing but names.
+pub(super) fn qualified(operand: &IdedExpr, field: &str) -> Option<String> {
+    match &operand.expr {
+        Expr::Ident(name) => Some(format!("{name}.{field}")),
+        Expr::Select(select) if !select.test => {
+            Some(format!("{}.{field}", qualified(&select.operand, &select.field)?))
+        }
+        _ => None,
+    }
+}
