@@ -11,6 +11,8 @@ pub const ALLOW_EGRESS: &str = "peapod.dev/allow-egress";
 /// The namespace of the Leases that nodes renew.
 pub const NODE_LEASES: &str = "kube-node-lease";
 
+/// The API group of admission policies and webhooks.
+pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 /// The API group of roles and their bindings.
 pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 

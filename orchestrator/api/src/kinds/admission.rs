@@ -1,14 +1,14 @@
 //! Groups about the API itself: admission, flow control and registration.
 
 use super::*;
+use crate::well_known::ADMISSION_GROUP;
 
-const ADMISSION: &str = "admissionregistration.k8s.io";
 const FLOW: &str = "flowcontrol.apiserver.k8s.io";
 
 /// What admission is configured by.
 fn admission(kind: &'static str, plural: &'static str, columns: Vec<Column>) -> Kind {
     let categories = texts!("api-extensions");
-    Kind { scope: Scope::Cluster, categories, columns, ..row(ADMISSION, kind, plural) }
+    Kind { scope: Scope::Cluster, categories, columns, ..row(ADMISSION_GROUP, kind, plural) }
 }
 
 /// A policy; `count` heads the column of how much it does, which `cell` counts.

@@ -19,6 +19,7 @@ pub(crate) use write::request;
 use crate::snapshot::{Change, Snapshot};
 use crate::validation::text;
 use peapod_api::Object;
+use peapod_api::well_known::ADMISSION_GROUP;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -100,7 +101,7 @@ impl Set {
 
 /// Nobody locks himself out: policies do not speak of policies, nor of questions.
 fn is_beyond_policies(write: &Write<'_>) -> bool {
-    write.kind.group == "admissionregistration.k8s.io" || !write.kind.stored()
+    write.kind.group == ADMISSION_GROUP || !write.kind.stored()
 }
 
 /// The object of a namespace.

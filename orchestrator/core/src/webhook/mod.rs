@@ -13,6 +13,7 @@ pub use service::{Backend, backends};
 
 use crate::snapshot::Change;
 use crate::validation::items;
+use peapod_api::well_known::ADMISSION_GROUP;
 use peapod_api::{Kind, Object};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +21,6 @@ use std::sync::Arc;
 
 const MUTATING: &str = "mutatingwebhookconfigurations.admissionregistration.k8s.io";
 const VALIDATING: &str = "validatingwebhookconfigurations.admissionregistration.k8s.io";
-/// The group whose kinds say what is admitted. Nobody locks himself out: no webhook is asked about them.
-const OWN_GROUP: &str = "admissionregistration.k8s.io";
 
 /// The webhooks of one snapshot; a value that is made anew only when a configuration changes.
 #[derive(Clone, Debug, Default)]
@@ -77,8 +76,9 @@ impl Webhooks {
 }
 
 impl Side {
+    /// Nobody locks himself out: no webhook is asked about what says what is admitted.
     fn of(&self, kind: &Kind) -> &[Arc<Hook>] {
-        if kind.group == OWN_GROUP || !kind.stored() {
+        if kind.group == ADMISSION_GROUP || !kind.stored() {
             return &[];
         }
         self.by_resource.get(&*kind.plural).unwrap_or(&self.of_others)
