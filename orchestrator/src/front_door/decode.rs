@@ -135,7 +135,8 @@ pub(super) fn identify(object: &mut Value, api_version: &str, kind: &str) -> Res
     Ok(())
 }
 
-/// Name and namespace come from the path; the object may repeat them, not contradict them.
+/// Name and namespace come from the path; the object may repeat them, not contradict them. The namespace of an object that
+/// lives in none is dropped.
 fn place(kind: &Kind, namespace: &str, name: &str, object: &mut Value) -> Result<(), Error> {
     let Some(metadata) = object["metadata"].as_object_mut() else {
         return Err(Error::bad_request("metadata is missing"));
@@ -157,7 +158,7 @@ fn place(kind: &Kind, namespace: &str, name: &str, object: &mut Value) -> Result
             ));
         }
         metadata.insert("namespace".into(), namespace.into());
-    } else if own_namespace.is_empty() {
+    } else {
         metadata.remove("namespace");
     }
     Ok(())

@@ -28,6 +28,23 @@ pub(super) fn prune(schema: &Schema, value: &mut Value, is_resource: bool) {
     }
 }
 
+/// Drops fields that are null where the schema allows no null. Those that have a default get it later.
+pub(super) fn drop_nulls(schema: &Schema, value: &mut Value) {
+    match value {
+        Value::Object(map) => map.retain(|name, value| {
+            let Some(below) = schema.below(name) else { return true };
+            drop_nulls(below, value);
+            !value.is_null() || below.nullable || below.default.is_some()
+        }),
+        Value::Array(values) => {
+            if let Some(item) = &schema.items {
+                values.iter_mut().for_each(|value| drop_nulls(item, value));
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Fills in defaults where nothing is said. A null that may not be one counts as nothing if there is a default.
 pub(super) fn default(schema: &Schema, value: &mut Value) {
     match value {
@@ -80,6 +97,24 @@ mod tests {
             json!({"apiVersion": "v1", "kind": "K", "metadata": {"name": "a"}, "spec": {
             "list": [{"a": "1"}], "map": {"k": {"b": "1"}}, "open": {"y": {"z": 1}, "closed": {}},
             "pod": {"apiVersion": "v1", "kind": "Pod", "metadata": {}}}})
+        );
+    }
+
+    #[test]
+    fn nulls_go_where_they_mean_nothing() {
+        let text = || json!({"type": "string"});
+        let schema = Schema::read(&json!({"type": "object", "properties": {
+            "gone": text(), "kept": {"type": "string", "nullable": true}, "default": {"type": "string", "default": "x"},
+            "map": {"type": "object", "additionalProperties": text()}, "any": {"type": "object", "additionalProperties": true},
+            "list": {"type": "array", "items": {"type": "object", "properties": {"gone": text()}}},
+            "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}));
+        let mut value = json!({"gone": null, "kept": null, "default": null, "map": {"a": null, "b": "1"},
+            "any": {"a": null}, "list": [{"gone": null}, null], "open": {"a": null}});
+        drop_nulls(&schema, &mut value);
+        assert_eq!(
+            value,
+            json!({"kept": null, "default": null, "map": {"b": "1"}, "any": {"a": null}, "list": [{}, null],
+                "open": {"a": null}})
         );
     }
 

@@ -110,10 +110,12 @@ impl Custom {
         Ok((value, warnings))
     }
 
-    /// Drops what the schema does not know and brings the metadata into its one form.
+    /// Drops what the schema does not know and nulls that mean nothing, and brings the metadata into its one form.
     pub fn normalize(&self, object: &mut Value) {
         normalize(&ENVELOPE, object);
-        fill::prune(&self.compiled().schema, object, true);
+        let schema = &self.compiled().schema;
+        fill::prune(schema, object, true);
+        fill::drop_nulls(schema, object);
     }
 
     /// Fills in the defaults of a normalized object.

@@ -94,7 +94,7 @@ impl Schema {
     pub(crate) fn read(value: &Value) -> Schema {
         let flag = |name: &str| value[name] == true;
         let additional = match &value["additionalProperties"] {
-            Value::Bool(true) => Some(Box::new(Schema { open: true, ..Schema::default() })),
+            Value::Bool(true) => Some(Box::new(Schema { open: true, nullable: true, ..Schema::default() })),
             schema @ Value::Object(_) => Some(Box::new(Schema::read(schema))),
             _ => None,
         };

@@ -24,6 +24,19 @@ async fn concurrent_changes_of_one_object_lose_nothing() {
     assert_eq!(data.as_object().unwrap().len(), WRITERS);
 }
 
+#[tokio::test]
+async fn a_namespace_is_dropped_where_there_is_none() {
+    let w = world().await;
+    let class = json!({"metadata": {"name": "high", "namespace": "default"}, "value": 1});
+    let made = w.create("priorityclasses.scheduling.k8s.io", &class).await.unwrap();
+    assert_eq!(made.pointer("/metadata/namespace"), None);
+    let mut config = config("a");
+    config["metadata"]["namespace"] = "other".into();
+    let error = w.create("configmaps", &config).await.unwrap_err();
+    let why = "the namespace of the provided object does not match the namespace sent on the request";
+    assert_eq!(error.to_string(), why);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_services_never_share_an_address_or_a_port() {
     const SERVICES: usize = 40;
