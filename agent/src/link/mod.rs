@@ -14,7 +14,7 @@ mod join;
 mod node_trust;
 mod renew;
 mod serve;
-mod signatures;
+pub(crate) mod signatures;
 mod trust;
 
 pub use address::{CaHash, JoinToken, ServerUrl};

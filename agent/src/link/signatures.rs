@@ -28,4 +28,4 @@ macro_rules! signatures_by_provider {
         }
     };
 }
-pub(super) use signatures_by_provider;
+pub(crate) use signatures_by_provider;

@@ -1,6 +1,7 @@
 //! Probes: one timer each, through the pod network, until the outcome changes.
 
 mod request;
+mod tls;
 
 use crate::network::Fabric;
 use crate::pods::spec::{Container, HttpGet, Probe};
@@ -141,9 +142,6 @@ fn question(spec: &Probe, container: &Container, ip: IpAddr) -> Result<Question,
         }
     };
     if let Some(get) = &spec.http_get {
-        if get.scheme.as_deref().is_some_and(|scheme| !scheme.eq_ignore_ascii_case("HTTP")) {
-            return Err("probes of scheme HTTPS are not supported: use HTTP".into());
-        }
         return Ok(Question::Http { to: address(&get.port, &get.host)?, get: get.clone() });
     }
     if let Some(tcp) = &spec.tcp_socket {

@@ -1,19 +1,27 @@
 //! The HTTP question of a probe.
 
+use super::tls;
 use crate::network::Fabric;
 use crate::pods::spec::HttpGet;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use std::fmt::Display;
 use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What of a failed answer's body is read for the message.
 const MAX_BODY_BYTES: usize = 10 << 10;
 
 /// As messages name what was asked.
 pub(super) fn url(to: SocketAddr, get: &HttpGet) -> String {
-    format!("http://{to}{}", path(get))
+    let scheme = if is_secure(get) { "https" } else { "http" };
+    format!("{scheme}://{to}{}", path(get))
+}
+
+fn is_secure(get: &HttpGet) -> bool {
+    get.scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case("HTTPS"))
 }
 
 fn path(get: &HttpGet) -> String {
@@ -23,10 +31,27 @@ fn path(get: &HttpGet) -> String {
 
 /// Asks once: any status from 200 to 399 is a pass.
 pub(super) async fn get(fabric: &Fabric, to: SocketAddr, get: &HttpGet) -> Result<(), String> {
-    let failed = |error: &dyn std::fmt::Display| format!("Get \"{}\": {error}", url(to, get));
+    let failed = |error: &dyn Display| format!("Get \"{}\": {error}", url(to, get));
     let request = request(to, get).map_err(|error| failed(&error))?;
     let connection = fabric.dial(to).await;
     let connection = connection.map_err(|error| failed(&format!("dial tcp {to}: connect: {error}")))?;
+    if is_secure(get) {
+        let connection = tls::connect(connection, to.ip()).await.map_err(|error| failed(&error))?;
+        exchange(connection, request, failed).await
+    } else {
+        exchange(connection, request, failed).await
+    }
+}
+
+/// Sends the request and judges the answer's status; `failed` words what went wrong on the way.
+async fn exchange<S>(
+    connection: S,
+    request: Request<Empty<Bytes>>,
+    failed: impl Fn(&dyn Display) -> String,
+) -> Result<(), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(connection)).await;
     let (mut sender, connection) = handshake.map_err(|error| failed(&error))?;
     let exchange = async {
@@ -79,6 +104,9 @@ mod tests {
         let request = request(([10, 244, 0, 2], 80).into(), &get).unwrap();
         assert_eq!(request.uri(), "/healthz?deep=1");
         let header = |name: &str| request.headers()[name].to_str().unwrap();
+        assert_eq!(url(([10, 244, 0, 2], 80).into(), &get), "http://10.244.0.2:80/healthz?deep=1");
+        let secure = HttpGet { scheme: Some("HTTPS".into()), ..get.clone() };
+        assert_eq!(url(([10, 244, 0, 2], 443).into(), &secure), "https://10.244.0.2:443/healthz?deep=1");
         assert_eq!((header("host"), header("x-key"), header("accept")), ("shop", "k", "*/*"));
     }
 }

@@ -118,12 +118,7 @@ pub(super) static ROWS: &[Row] = &[
         "host",
         Refused("a probe asks its own pod; set the Host header in httpHeaders instead"),
     ),
-    but(
-        "HTTPGetAction",
-        "scheme",
-        Refused("HTTPS probes are not supported; use HTTP or tcpSocket"),
-        &["\"HTTP\""],
-    ),
+    row("HTTPGetAction", "scheme", Honoured),
     row("HTTPGetAction", "httpHeaders", Honoured),
     row("HTTPHeader", "name", Honoured),
     row("HTTPHeader", "value", Honoured),

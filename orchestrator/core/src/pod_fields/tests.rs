@@ -92,7 +92,7 @@ const SHOWN: &[(&str, &str)] = &[
         "Probe.initialDelaySeconds,periodSeconds,timeoutSeconds,terminationGracePeriodSeconds",
     ),
     ("thresholds_count_answers_in_a_row", "Probe.successThreshold,failureThreshold"),
-    ("a_request_carries_its_path_and_headers", "HTTPGetAction.httpHeaders HTTPHeader.name,value"),
+    ("a_request_carries_its_path_and_headers", "HTTPGetAction.httpHeaders,scheme HTTPHeader.name,value"),
 ];
 
 fn walk(ty: &'static Type, seen: &mut BTreeSet<(&'static str, String)>, missing: &mut Vec<String>) {
