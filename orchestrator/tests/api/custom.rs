@@ -193,9 +193,10 @@ async fn patches_and_subresources_work_by_the_schema() {
     assert_eq!((code, &patched["spec"]["count"], patched.get("status")), (200, &json!(2), None));
     assert_eq!(patched["metadata"]["generation"], 3);
 
-    let status = json!({"spec": {"count": 7}, "status": {"count": 2, "selector": "a=b"}});
+    let status = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"count": 7}, "status": {"count": 2, "selector": "a=b"}});
     let (code, patched) = patch(&mut admin, &format!("{path}/status"), merge, &status).await;
     assert_eq!((code, &patched["spec"]["count"], &patched["status"]["count"]), (200, &json!(2), &json!(2)));
+    assert_eq!(patched["metadata"].get("labels"), None);
     let scale = admin.get(&format!("{path}/scale")).await.json();
     assert_eq!(
         (&scale["spec"], &scale["status"]),

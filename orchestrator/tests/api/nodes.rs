@@ -1,6 +1,8 @@
 //! What agents of nodes may do and write, and who may decide on certificates.
 
 use crate::client::{APPLY, Answer, Client, MERGE, World};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use peapod_orchestrator::Identity;
 use serde_json::{Value, json};
@@ -56,6 +58,17 @@ async fn a_node_writes_itself_and_not_what_keeps_it_apart() {
         let answer = agent.ask(Method::PATCH, path, &MERGE, patch.to_string()).await;
         assert_eq!(answer.message(), refused, "{}", answer.text());
     }
+    let role = json!({"metadata": {"labels": {"node-role.kubernetes.io/x": ""}}}).to_string();
+    let through_status = agent.ask(Method::PATCH, &format!("{path}/status"), &MERGE, role).await;
+    assert_eq!(through_status.status(), 403, "nor through its status: {}", through_status.text());
+    let mine = "/api/v1/namespaces/default/pods/mine/status";
+    let told = json!({"metadata": {"annotations": {"seen": "yes"}}, "status": {"message": "m"}}).to_string();
+    let told = agent.ask(Method::PATCH, mine, &MERGE, told).await;
+    assert_eq!((told.status(), told.json()["metadata"]["annotations"]["seen"].clone()), (200, json!("yes")));
+    let labelled = json!({"metadata": {"labels": {"app": "x"}}}).to_string();
+    let labelled = agent.ask(Method::PATCH, mine, &MERGE, labelled).await;
+    let why = "pods \"mine\" is forbidden: node \"n1\" cannot update labels through pod status";
+    assert_eq!((labelled.status(), labelled.message()), (403, why.into()));
     let labelled = node("n1", json!({"node-role.kubernetes.io/x": ""}));
     let applied = agent.ask(Method::PATCH, &format!("{path}?fieldManager=a"), &APPLY, labelled).await;
     assert_eq!(applied.status(), 403, "nor by server-side apply: {}", applied.text());
@@ -122,7 +135,7 @@ async fn a_node_sees_what_its_pods_need() {
 /// Asks for a certificate as `admin` and approves it as `user`; gives the answer.
 async fn approve(admin: &mut Client, user: &str, name: &str) -> Answer {
     let request = include_str!("../../core/src/certificate/node.csr");
-    let request = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, request);
+    let request = STANDARD.encode(request);
     let object = json!({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
         "metadata": {"name": name}, "spec": {"request": request, "usages": ["client auth"],
             "signerName": "kubernetes.io/kube-apiserver-client"}});
@@ -164,4 +177,39 @@ async fn who_approves_needs_a_right_to_the_signer() {
         issued = admin.get(&format!("{REQUESTS}/three")).await.json();
     }
     assert_eq!(issued["spec"]["username"], "kubernetes-admin", "the one who asked");
+}
+
+#[tokio::test]
+async fn the_status_of_a_request_for_a_certificate_decides_nothing() {
+    let (_world, mut admin, _agent) = world().await;
+    let request = include_str!("../../core/src/certificate/node.csr");
+    let object = json!({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+        "metadata": {"name": "r"}, "spec": {"request": STANDARD.encode(request), "signerName": "example.com/own",
+            "usages": ["client auth"]}});
+    admin.create(REQUESTS, &object).await;
+    let mut patch = async |part: &str, status: Value| {
+        let target = format!("{REQUESTS}/r/{part}");
+        admin.ask(Method::PATCH, &target, &MERGE, json!({"status": status}).to_string()).await
+    };
+    let condition = |type_: &str| json!({"type": type_, "status": "True", "reason": "r"});
+    let why =
+        |what: &str| format!("CertificateSigningRequest.certificates.k8s.io \"r\" is invalid: status.{what}");
+    let decided = patch("status", json!({"conditions": [condition("Approved")]})).await;
+    let said = why("conditions: Forbidden: updates may not add a condition of type \"Approved\"");
+    assert_eq!((decided.status(), decided.message()), (422, said));
+    assert_eq!(patch("approval", json!({"conditions": [condition("Approved")]})).await.status(), 200);
+    let undone = patch("status", json!({"conditions": [condition("Failed")]})).await;
+    let said = why("conditions: Forbidden: updates may not remove a condition of type \"Approved\"");
+    assert_eq!((undone.status(), undone.message()), (422, said));
+    let mut changed = condition("Approved");
+    changed["reason"] = "another".into();
+    let failed = patch("status", json!({"conditions": [changed, condition("Failed")]})).await;
+    let conditions = failed.json()["status"]["conditions"].clone();
+    assert_eq!((&conditions[0]["reason"], &conditions[1]["type"]), (&json!("r"), &json!("Failed")));
+    assert!(conditions[1]["lastTransitionTime"].is_string(), "{conditions}");
+    let odd = patch("status", json!({"certificate": STANDARD.encode("no certificate")})).await;
+    let said = why(
+        "certificate: Invalid value: \"<certificate data>\": must contain at least one CERTIFICATE PEM block",
+    );
+    assert_eq!((odd.status(), odd.message()), (422, said));
 }

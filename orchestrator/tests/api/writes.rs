@@ -244,3 +244,30 @@ async fn what_is_applied_has_to_fit_its_type_whatever_is_said_of_unknown_fields(
     assert_eq!(refused.status(), 500);
     assert!(refused.text().contains(said), "{}", refused.text());
 }
+
+#[tokio::test]
+async fn metadata_is_written_through_the_status_endpoint_and_owned_so() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let services = "/api/v1/namespaces/default/services";
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}});
+    let before = admin.create(services, &service).await;
+    let patch = json!({"metadata": {"labels": {"a": "b"}, "finalizers": ["example.com/f"]}, "spec": {"ports": null},
+        "status": {"conditions": [{"type": "T", "status": "True", "reason": "R", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
+    let target = format!("{services}/s/status?fieldManager=me");
+    let written = admin.ask(Method::PATCH, &target, &MERGE, patch.to_string()).await.json();
+    assert_eq!((&written["metadata"]["labels"], &written["spec"]), (&json!({"a": "b"}), &before["spec"]));
+    let entries = written["metadata"]["managedFields"].as_array().unwrap();
+    let own = entries.iter().find(|entry| entry["manager"] == "me").unwrap();
+    assert_eq!(own["subresource"], "status");
+    let owned =
+        json!({"f:finalizers": {".": {}, "v:\"example.com/f\"": {}}, "f:labels": {".": {}, "f:a": {}}});
+    assert_eq!(own["fieldsV1"]["f:metadata"], owned);
+    assert!(own["fieldsV1"]["f:status"].is_object() && own["fieldsV1"].get("f:spec").is_none(), "{own}");
+    // What waits for a finalizer ends when the status takes it away.
+    assert_eq!(admin.ask(Method::DELETE, &format!("{services}/s"), &[], "").await.status(), 200);
+    let release = json!({"metadata": {"finalizers": null}}).to_string();
+    let ended = admin.ask(Method::PATCH, &target, &MERGE, release).await;
+    assert_eq!(ended.status(), 200, "{}", ended.text());
+    assert_eq!(admin.get(&format!("{services}/s")).await.status(), 404);
+}
