@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use peapod_api::error::Reason;
 use peapod_api::{Error, Key, Kind, Object};
 use peapod_core::action::{Action, Propagation};
-use peapod_core::controllers::replicaset;
+use peapod_core::controllers;
 use peapod_core::patch::merge;
 use peapod_core::quota;
 use peapod_core::served::{Kinds, Served};
@@ -41,9 +41,8 @@ impl FrontDoor {
     async fn note_failure(&self, user: &str, refused: &Refused) {
         let snapshot = self.cache().snapshot();
         let Some(owner) = snapshot.get(&refused.owner) else { return };
-        let Some(status) = replicaset::with_failure(owner, &refused.why.to_string(), self.now()) else {
-            return;
-        };
+        let why = refused.why.to_string();
+        let Some(status) = controllers::with_refusal(owner, &refused.name, &why, self.now()) else { return };
         let key = refused.owner.clone();
         let guard = Guard::Revision { key: key.clone(), revision: owner.revision };
         if let Err(error) =
@@ -124,17 +123,15 @@ impl Done {
 /// A dependent that may not be created.
 pub(super) struct Refused {
     pub(super) owner: Key,
+    /// Its name.
+    pub(super) name: String,
     pub(super) why: Error,
 }
 
 impl Refused {
     fn event(&self) -> Action {
-        Action::Event {
-            regarding: self.owner.clone(),
-            type_: "Warning",
-            reason: "FailedCreate".into(),
-            message: format!("Error creating: {}", self.why),
-        }
+        let (reason, message) = controllers::refusal(&self.owner, &self.name, &self.why.to_string());
+        Action::Event { regarding: self.owner.clone(), type_: "Warning", reason: reason.into(), message }
     }
 }
 
@@ -181,7 +178,8 @@ impl<'a> Plan<'a> {
         }
         match (self.create(object), owner_of(self.kinds(), object)) {
             (Err(why), Some(owner)) if is_refusal(&why) => {
-                self.done.refused = Some(Refused { owner, why });
+                let name = object["metadata"]["name"].as_str().unwrap_or_default().into();
+                self.done.refused = Some(Refused { owner, name, why });
                 Ok(false)
             }
             (created, _) => created.map(|()| true),

@@ -49,7 +49,7 @@ impl FrontDoor {
                 (Ok(step), _) => kept.push(step),
                 (Err(why), Some((key, Some(owner)))) => {
                     done.forget(&key);
-                    refused = refused.or(Some(Refused { owner, why }));
+                    refused = refused.or(Some(Refused { owner, name: key.name().into(), why }));
                 }
                 (Err(why), _) => return Err(why),
             }

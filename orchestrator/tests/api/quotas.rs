@@ -131,3 +131,37 @@ async fn pods_that_are_refused_are_told_of_in_conditions_for_as_long_as_they_are
         while failure(&events.next().await.unwrap()["object"]).is_some() {}
     }
 }
+
+#[tokio::test]
+async fn a_deployment_whose_set_is_refused_says_so() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let none = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"},
+        "spec": {"hard": {"count/replicasets.apps": "0"}}});
+    admin.create(QUOTAS, &none).await;
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "hello"}]}});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}});
+    let path = "/apis/apps/v1/namespaces/default/deployments";
+    let mut watcher = world.admin().await;
+    let mut deployments = Events::of(&mut watcher, &format!("{path}?watch=1"), "application/json").await;
+    let mut watcher = world.admin().await;
+    let told = "/api/v1/namespaces/default/events?watch=1&fieldSelector=reason%3DReplicaSetCreateError";
+    let mut events = Events::of(&mut watcher, told, "application/json").await;
+    admin.create(path, &deployment).await;
+    let progressing = loop {
+        let seen = deployments.next().await.unwrap()["object"].clone();
+        let conditions = seen["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        if let Some(found) =
+            conditions.into_iter().find(|condition| condition["reason"] == "ReplicaSetCreateError")
+        {
+            break found;
+        }
+    };
+    assert_eq!((&progressing["type"], &progressing["status"]), (&json!("Progressing"), &json!("False")));
+    let message = events.next().await.unwrap()["object"]["message"].as_str().unwrap().to_string();
+    for text in [&message, progressing["message"].as_str().unwrap()] {
+        assert!(text.starts_with("Failed to create new replica set \"web-"), "{text}");
+        assert!(text.contains("exceeded quota: none"), "{text}");
+    }
+}

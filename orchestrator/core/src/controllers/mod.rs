@@ -19,13 +19,14 @@ mod owned;
 mod pod_garbage;
 mod policy_types;
 mod quota;
-pub mod replicaset;
+mod replicaset;
 mod token_cleaner;
 
 use crate::action::Outcome;
 use crate::snapshot::{Change, Snapshot};
 use jiff::Timestamp;
-use peapod_api::Key;
+use peapod_api::{Key, Object};
+use serde_json::Value;
 use std::time::Duration;
 
 /// What a reconciliation may know besides the snapshot.
@@ -35,6 +36,23 @@ pub struct Context {
     pub now: Timestamp,
     /// A node that has not renewed its Lease for so long is unreachable.
     pub node_grace: Duration,
+}
+
+/// What is told, in an event, of a dependent of `owner` called `name` that may not be created: reason and message.
+pub fn refusal(owner: &Key, name: &str, why: &str) -> (&'static str, String) {
+    match owner.resource() {
+        deployment::RESOURCE => deployment::refusal(name, why),
+        _ => ("FailedCreate", format!("Error creating: {why}")),
+    }
+}
+
+/// The status of `owner` once that is noted in it. None if it is already, and for kinds that have no place for it.
+pub fn with_refusal(owner: &Object, name: &str, why: &str, now: Timestamp) -> Option<Value> {
+    match owner.key.resource() {
+        deployment::RESOURCE => deployment::with_refusal(owner, name, why, now),
+        replicaset::RESOURCE => replicaset::with_refusal(owner, why, now),
+        _ => None,
+    }
 }
 
 /// A control loop: from the world as it is to the writes that bring it nearer to what was asked for.

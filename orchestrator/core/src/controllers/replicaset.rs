@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub(super) const CONTROLLER: Controller = Controller { name: "replicaset", triggers, reconcile };
 
-const RESOURCE: &str = "replicasets.apps";
+pub(super) const RESOURCE: &str = "replicasets.apps";
 /// The condition of a set whose pods are refused.
 pub(super) const FAILURE: &str = "ReplicaFailure";
 /// Pods created or deleted in one write; the write itself brings the controller back for the rest.
@@ -223,11 +223,11 @@ fn status(set: &Value, pods: &[&Arc<Object>], is_short: bool, now: Timestamp) ->
     (status, again_after)
 }
 
-/// The status of a ReplicaSet once it is noted that a pod of it is refused. None if it is noted already, and for other kinds.
-pub fn with_failure(set: &Object, why: &str, now: Timestamp) -> Option<Value> {
+/// The status of a set once it is noted that a pod of it is refused. None if it is noted already.
+pub(super) fn with_refusal(set: &Object, why: &str, now: Timestamp) -> Option<Value> {
     let mut status = set.value()["status"].clone();
     let mut conditions: Vec<Value> = items(&status["conditions"]).cloned().collect();
-    if set.key.resource() != RESOURCE || conditions.iter().any(|condition| condition["type"] == FAILURE) {
+    if conditions.iter().any(|condition| condition["type"] == FAILURE) {
         return None;
     }
     let condition = json!({"type": FAILURE, "status": "True", "reason": "FailedCreate", "message": why});

@@ -5,6 +5,8 @@ mod rollout;
 mod scale;
 mod status;
 
+pub(super) use status::{refusal, with_refusal};
+
 use super::owned::{is_managed_by, self_or_controller};
 use super::{Context, Controller};
 use crate::action::{Action, Outcome};
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 pub(super) const CONTROLLER: Controller = Controller { name: "deployment", triggers, reconcile };
 
-const RESOURCE: &str = "deployments.apps";
+pub(super) const RESOURCE: &str = "deployments.apps";
 const HASH_LABEL: &str = "pod-template-hash";
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";

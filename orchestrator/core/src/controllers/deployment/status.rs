@@ -5,7 +5,7 @@ use crate::action::Action;
 use crate::controllers::replicaset::FAILURE;
 use crate::validation::items;
 use jiff::Timestamp;
-use peapod_api::meta;
+use peapod_api::{Object, meta};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -69,8 +69,7 @@ impl Rollout<'_> {
 
     /// Sets the Progressing condition. Returns when it is to be judged again.
     fn progress(&self, status: &Value, conditions: &mut Vec<Value>, now: Timestamp) -> Option<Duration> {
-        let deadline =
-            self.value["spec"]["progressDeadlineSeconds"].as_u64().filter(|s| *s < i32::MAX as u64)?;
+        let deadline = deadline(&self.value["spec"])?;
         if self.value["spec"]["paused"] == true {
             let paused = condition("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused");
             meta::set_condition(conditions, paused, now);
@@ -136,6 +135,37 @@ impl Rollout<'_> {
         let grown = ["updatedReplicas", "readyReplicas", "availableReplicas"];
         grown.iter().any(|name| count(status, name) > count(before, name)) || old(status) < old(before)
     }
+}
+
+/// What is told of a set called `name` that may not be created: reason and message.
+pub(in crate::controllers) fn refusal(name: &str, why: &str) -> (&'static str, String) {
+    ("ReplicaSetCreateError", format!("Failed to create new replica set {name:?}: {why}"))
+}
+
+/// The status of a Deployment once that is noted. None if it is already, or if the Deployment has no deadline.
+pub(in crate::controllers) fn with_refusal(
+    deployment: &Object,
+    name: &str,
+    why: &str,
+    now: Timestamp,
+) -> Option<Value> {
+    let (value, (reason, message)) = (deployment.value(), refusal(name, why));
+    let mut conditions: Vec<Value> = items(&value["status"]["conditions"]).cloned().collect();
+    let is_known = |known: &Value| known["type"] == "Progressing" && known["reason"] == reason;
+    if deadline(&value["spec"]).is_none() || conditions.iter().any(is_known) {
+        return None;
+    }
+    let mut failed = condition("Progressing", "False", reason, &message);
+    failed["lastUpdateTime"] = meta::time(now).into();
+    meta::set_condition(&mut conditions, failed, now);
+    let mut status = value["status"].clone();
+    status["conditions"] = conditions.into();
+    Some(status)
+}
+
+/// Seconds after which a Deployment that gets no further has failed; none if it never has.
+fn deadline(spec: &Value) -> Option<u64> {
+    spec["progressDeadlineSeconds"].as_u64().filter(|seconds| *seconds < i32::MAX as u64)
 }
 
 fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
