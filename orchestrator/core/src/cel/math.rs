@@ -41,30 +41,30 @@ pub(super) fn call(call: Call<'_>, _: &mut Budget) -> Option<Found> {
     })
 }
 
-/// The functions of bits, for numbers of one sort; none for other arguments.
+/// The functions of bits, for whole numbers of one sort; none for other arguments.
 fn bits(name: &str, arguments: &[Val]) -> Option<Val> {
     let (first, rest) = arguments.split_first()?;
-    let (a, number) = bits_of(first)?;
+    let a = bits_of(first)?;
     let alike = |other: &Val| bits_of(other).filter(|_| first.type_name() == other.type_name());
     let shifted = |by: &i64, shift: fn(u64, u32) -> Option<u64>| {
         u32::try_from(*by).ok().and_then(|by| shift(a, by)).unwrap_or(0)
     };
-    Some(number(match (name, rest) {
-        ("bitAnd", [other]) => a & alike(other)?.0,
-        ("bitOr", [other]) => a | alike(other)?.0,
-        ("bitXor", [other]) => a ^ alike(other)?.0,
+    let found = match (name, rest) {
+        ("bitAnd", [other]) => a & alike(other)?,
+        ("bitOr", [other]) => a | alike(other)?,
+        ("bitXor", [other]) => a ^ alike(other)?,
         ("bitNot", []) => !a,
         ("bitShiftLeft", [Val::Int(by)]) if *by >= 0 => shifted(by, u64::checked_shl),
         ("bitShiftRight", [Val::Int(by)]) if *by >= 0 => shifted(by, u64::checked_shr),
         _ => return None,
-    }))
+    };
+    Some(if matches!(first, Val::Uint(_)) { Val::Uint(found) } else { Val::Int(found as i64) })
 }
 
-/// The bits of a whole number, and how such a number is made of others.
-fn bits_of(value: &Val) -> Option<(u64, fn(u64) -> Val)> {
+fn bits_of(value: &Val) -> Option<u64> {
     match value {
-        Val::Int(n) => Some((*n as u64, |bits| Val::Int(bits as i64))),
-        Val::Uint(n) => Some((*n, Val::Uint)),
+        Val::Int(n) => Some(*n as u64),
+        Val::Uint(n) => Some(*n),
         _ => None,
     }
 }
