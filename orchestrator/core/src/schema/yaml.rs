@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// Most values, aliases expanded.
 const MAX_NODES: usize = 200_000;
+/// What aliases may add to the values that a body has bytes for, so that a small one cannot cost much.
+const ALIASED_NODES: usize = 5_000;
 /// Most aliases.
 const MAX_ALIASES: usize = 100;
 
@@ -21,7 +23,7 @@ pub fn yaml(bytes: &[u8]) -> Result<Decoded, Error> {
     }
     let budget = serde_saphyr::budget! {
         max_depth: MAX_DEPTH,
-        max_nodes: MAX_NODES,
+        max_nodes: MAX_NODES.min(bytes.len() + ALIASED_NODES),
         max_aliases: MAX_ALIASES,
         max_documents: 1,
     };
@@ -49,6 +51,17 @@ pub fn written(value: &Value) -> Result<String, Error> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_small_body_holds_little_however_it_repeats_itself() {
+        let ten = "x, ".repeat(10);
+        let repeated = |times: usize| {
+            format!("a: &a [{ten}]\nb: &b [{}]\nc: [{}]\n", "*a, ".repeat(9), "*b, ".repeat(times))
+        };
+        assert!(yaml(repeated(10).as_bytes()).is_ok());
+        let refused = yaml(repeated(80).as_bytes()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains("budget breached: Nodes"), "{refused}");
+    }
 
     #[test]
     fn what_is_written_is_read_again() {
