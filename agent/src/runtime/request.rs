@@ -124,6 +124,15 @@ enum Failure {
     NoAnswer,
 }
 
+/// A guest that traps on another lane lets go of its answer a moment before its end is known here. A receiver that has
+/// said so may not be asked again.
+fn poll_answer<T>(
+    receiver: &mut oneshot::Receiver<T>,
+    context: &mut Context<'_>,
+) -> Poll<Result<T, oneshot::error::RecvError>> {
+    if receiver.is_terminated() { Poll::Pending } else { receiver.poll_unpin(context) }
+}
+
 /// A guest at work on a request.
 struct InFlight {
     server: Arc<Server>,
@@ -186,7 +195,7 @@ impl InFlight {
     async fn head(&mut self, receiver: &mut oneshot::Receiver<Head>) -> Result<Head, Failure> {
         std::future::poll_fn(|context| {
             let ran = self.poll_run(context);
-            match (receiver.poll_unpin(context), ran) {
+            match (poll_answer(receiver, context), ran) {
                 (Poll::Ready(Ok(head)), ran) => {
                     if let Poll::Ready(Err(error)) = ran {
                         self.note(&error);
@@ -329,5 +338,20 @@ impl Body for Answer {
             Answer::Plain(body) => body.size_hint(),
             Answer::Guest(body) => body.body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_was_let_go_may_be_asked_for_until_the_guest_ends() {
+        let (sender, mut receiver) = oneshot::channel::<()>();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(poll_answer(&mut receiver, &mut context).is_pending());
+        drop(sender);
+        assert!(matches!(poll_answer(&mut receiver, &mut context), Poll::Ready(Err(_))));
+        assert!(poll_answer(&mut receiver, &mut context).is_pending());
     }
 }
