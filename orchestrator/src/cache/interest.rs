@@ -78,10 +78,16 @@ impl Interest {
     pub fn takes(&self, change: &Change) -> bool {
         let key = &change.key;
         (self.resource.is_empty() || key.resource() == self.resource)
-            && self.namespace().is_none_or(|namespace| key.namespace() == namespace)
+            && self.namespace.as_ref().is_none_or(|namespace| is_in(key, namespace))
             && self.name.as_ref().is_none_or(|name| key.name() == name)
             && self.node.as_ref().is_none_or(|node| nodes(change).any(|n| n == node))
     }
+}
+
+/// Whether the object is in the namespace, or in none as those of cluster-wide kinds.
+fn is_in(key: &Key, namespace: &str) -> bool {
+    let own = key.namespace();
+    own.is_empty() || own == namespace
 }
 
 /// The nodes that a change concerns: where the pod was and where it is.

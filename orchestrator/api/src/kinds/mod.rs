@@ -17,6 +17,7 @@ mod storage;
 use crate::kind::{Cell, Column, Kind, Nature, Scope, Subresource};
 use crate::well_known::NODE_LEASES;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 type Text = Cow<'static, str>;
@@ -103,9 +104,13 @@ pub fn stored_as(kind: &Kind) -> Option<&'static Kind> {
     FORMS.iter().find(own).and_then(|(_, kind, stored)| of_object(stored, kind))
 }
 
+/// The rows by group and plural name; of several versions the first.
+static BY_NAME: LazyLock<HashMap<(&str, &str), &Kind>> =
+    LazyLock::new(|| KINDS.iter().rev().map(|kind| ((&*kind.group, &*kind.plural), kind)).collect());
+
 /// The row of a resource, by group and plural name; of several versions the one that is stored.
 pub fn lookup(group: &str, plural: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.group == group && kind.plural == plural)
+    BY_NAME.get(&(group, plural)).copied()
 }
 
 /// The row of a storage key's resource: `pods`, `deployments.apps`.
