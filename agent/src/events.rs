@@ -1,25 +1,19 @@
-//! Events about pods, as kubelet words them: equal ones are counted in one object, and a chatty one is held back.
+//! Events about pods, as kubelet words them: equal ones are counted in one object, and so are similar ones; who tells too much is
+//! held back.
 
 use crate::api::{Api, MERGE_PATCH, escape};
 use crate::pods::spec::Pod;
 use jiff::Timestamp;
+use peapod_api::correlation::{Correlator, Occurrence, Told};
 use peapod_api::meta;
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Events that wait to be sent; more are dropped, and counted in the log.
 const MAX_QUEUED: usize = 1024;
-/// Different events that are remembered for counting.
-const MAX_REMEMBERED: usize = 4096;
-/// How long an event is remembered after it was last seen.
-const REMEMBERED: Duration = Duration::from_secs(600);
-/// Events about one object that may be sent at once.
-const BURST: f64 = 25.0;
-/// After a burst: one event about the object each this many seconds.
-const REFILL_SECONDS: f64 = 20.0;
+/// Who tells of them.
+const SOURCE: &str = "kubelet";
 
 /// Whether an event is good or bad news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +70,7 @@ impl Events {
         stop: CancellationToken,
     ) -> (Events, impl Future<Output = ()> + Send) {
         let (queue, events) = mpsc::channel(MAX_QUEUED);
-        (
-            Events { queue },
-            send(Sender { api, node, known: HashMap::new(), budgets: HashMap::new() }, events, stop),
-        )
+        (Events { queue }, send(Sender { api, node, correlator: Correlator::default() }, events, stop))
     }
 
     /// Records one event.
@@ -111,111 +102,69 @@ async fn send(mut sender: Sender, mut events: mpsc::Receiver<Event>, stop: Cance
     }
 }
 
-type Identity = (Subject, &'static str, String);
-
-struct Known {
-    path: String,
-    count: u32,
-    seen: Instant,
+impl Event {
+    fn type_(&self) -> &'static str {
+        match self.kind {
+            Kind::Normal => "Normal",
+            Kind::Warning => "Warning",
+        }
+    }
 }
 
 struct Sender {
     api: Api,
     node: String,
-    known: HashMap<Identity, Known>,
-    budgets: HashMap<String, Budget>,
-}
-
-/// A token bucket for the events of one object.
-struct Budget {
-    tokens: f64,
-    at: Instant,
-}
-
-impl Budget {
-    fn take(&mut self, now: Instant) -> bool {
-        let refill = now.saturating_duration_since(self.at).as_secs_f64() / REFILL_SECONDS;
-        self.tokens = (self.tokens + refill).min(BURST);
-        self.at = now;
-        let has = self.tokens >= 1.0;
-        self.tokens -= f64::from(u8::from(has));
-        has
-    }
+    correlator: Correlator,
 }
 
 impl Sender {
     async fn send(&mut self, event: Event) {
-        let now = Instant::now();
-        self.forget(now);
-        let budget = self.budgets.entry(event.subject.uid.clone());
-        if !budget.or_insert(Budget { tokens: BURST, at: now }).take(now) {
-            return;
-        }
-        let identity = (event.subject.clone(), event.reason, event.message.clone());
-        if let Some(known) = self.known.get_mut(&identity) {
-            known.count += 1;
-            known.seen = now;
-            let patch = json!({"count": known.count, "lastTimestamp": meta::time(event.at)});
-            let path = known.path.clone();
+        let Some(told) = self.judge(&event) else { return };
+        let folder = format!("/api/v1/namespaces/{}/events", escape(&event.subject.namespace));
+        if told.count > 1 {
+            let patch = json!({"count": told.count, "message": told.message(&event.message),
+                "lastTimestamp": meta::time(event.at)});
+            let path = format!("{folder}/{}", escape(&told.name(&event.subject.name)));
             if self.api.patch(&path, MERGE_PATCH, &patch).await.is_ok() {
                 return;
             }
         }
-        let object = self.object(&event);
-        let folder = format!("/api/v1/namespaces/{}/events", escape(&event.subject.namespace));
-        let path = format!("{folder}/{}", object["metadata"]["name"].as_str().unwrap_or_default());
-        match self.api.create(&folder, &object).await {
-            Ok(_) => drop(self.known.insert(identity, Known { path, count: 1, seen: now })),
-            Err(error) => tracing::debug!(%error, reason = event.reason, "an event could not be written"),
+        if let Err(error) = self.api.create(&folder, &self.object(&event, &told)).await {
+            tracing::debug!(%error, reason = event.reason, "an event could not be written");
         }
     }
 
-    fn forget(&mut self, now: Instant) {
-        if self.known.len() < MAX_REMEMBERED && self.budgets.len() < MAX_REMEMBERED {
-            return;
-        }
-        self.known.retain(|_, known| now.saturating_duration_since(known.seen) < REMEMBERED);
-        self.budgets.retain(|_, budget| now.saturating_duration_since(budget.at) < REMEMBERED);
-        if self.known.len() >= MAX_REMEMBERED {
-            self.known.clear();
-        }
-        if self.budgets.len() >= MAX_REMEMBERED {
-            self.budgets.clear();
-        }
+    fn judge(&mut self, event: &Event) -> Option<Told> {
+        let Subject { namespace, name, uid, field_path, .. } = &event.subject;
+        let regarding = format!("{namespace}/{name}");
+        let occurrence = Occurrence {
+            source: SOURCE,
+            regarding: &regarding,
+            uid,
+            part: field_path,
+            type_: event.type_(),
+            reason: event.reason,
+            message: &event.message,
+        };
+        self.correlator.judge(&occurrence, event.at)
     }
 
-    fn object(&self, event: &Event) -> Value {
+    fn object(&self, event: &Event, told: &Told) -> Value {
         let subject = &event.subject;
-        let suffix = format!("{:016x}", event.at.as_nanosecond() as u64 ^ (fastrand::u64(..) >> 44));
         let mut object = json!({
             "apiVersion": "v1", "kind": "Event",
-            "metadata": {"name": format!("{}.{suffix}", subject.name), "namespace": subject.namespace},
+            "metadata": {"name": told.name(&subject.name), "namespace": subject.namespace},
             "involvedObject": {"kind": subject.kind, "apiVersion": subject.api_version, "name": subject.name,
                 "namespace": subject.namespace, "uid": subject.uid},
-            "reason": event.reason, "message": event.message, "count": 1,
-            "type": if event.kind == Kind::Normal { "Normal" } else { "Warning" },
+            "reason": event.reason, "message": told.message(&event.message), "count": told.count,
+            "type": event.type_(),
             "firstTimestamp": meta::time(event.at), "lastTimestamp": meta::time(event.at),
-            "source": {"component": "kubelet", "host": self.node},
-            "reportingComponent": "kubelet", "reportingInstance": self.node,
+            "source": {"component": SOURCE, "host": self.node},
+            "reportingComponent": SOURCE, "reportingInstance": self.node,
         });
         if !subject.field_path.is_empty() {
             object["involvedObject"]["fieldPath"] = subject.field_path.as_str().into();
         }
         object
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_budget_allows_a_burst_and_then_one_at_a_time() {
-        let start = Instant::now();
-        let mut budget = Budget { tokens: BURST, at: start };
-        assert_eq!((0..100).filter(|_| budget.take(start)).count(), BURST as usize);
-        assert!(!budget.take(start + Duration::from_secs(19)));
-        assert!(budget.take(start + Duration::from_secs(20)));
-        assert!(!budget.take(start + Duration::from_secs(21)));
     }
 }

@@ -2,6 +2,7 @@
 //! Pure: no I/O, no clock, no randomness.
 #![deny(missing_docs)]
 
+pub mod correlation;
 pub mod error;
 pub mod field;
 pub mod jsonpath;

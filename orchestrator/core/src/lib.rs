@@ -10,7 +10,6 @@ mod cel;
 pub mod certificate;
 pub mod controllers;
 pub mod convert;
-pub mod correlation;
 pub mod cron;
 pub mod custom;
 pub mod disruption;

@@ -5,9 +5,9 @@ use super::commit::Failure;
 use super::prepare::{self, Step};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use peapod_api::correlation::{Occurrence, Told};
 use peapod_api::{Error, Key, Object, kinds, meta};
 use peapod_core::action::Action;
-use peapod_core::correlation::Occurrence;
 use peapod_core::served::{Kinds, Served};
 use peapod_core::snapshot::Snapshot;
 use peapod_core::strategy::Endpoint;
@@ -21,16 +21,6 @@ const COUNTED_TOGETHER: SignedDuration = SignedDuration::from_hours(1);
 const MAX_ATTEMPTS: usize = 4;
 /// Events of one list that are written at a time.
 const AT_A_TIME: usize = 16;
-/// Longest message, in bytes.
-const MESSAGE_MAX_BYTES: usize = 1024;
-/// Characters that tell the events about one object apart.
-const SUFFIX_CHARACTERS: usize = 16;
-
-/// As much of the object's name as fits before the suffix.
-const BASE_MAX_BYTES: usize = 253 - 1 - SUFFIX_CHARACTERS;
-
-/// What the message of those that are told together begins with.
-const TOGETHER: &str = "(combined from similar events): ";
 
 /// What happened to what.
 struct Telling<'a> {
@@ -39,8 +29,8 @@ struct Telling<'a> {
     reason: &'a str,
     message: Cow<'a, str>,
     source: &'a str,
-    /// What tells the event apart from others about the object.
-    suffix: String,
+    /// The event's own key.
+    key: Key,
 }
 
 impl FrontDoor {
@@ -49,11 +39,9 @@ impl FrontDoor {
         let source = source(user);
         let write = |event: Action| async move {
             let Action::Event { regarding, type_, reason, message } = event else { return };
-            let Some((message, suffix)) = self.correlated(source, &regarding, type_, &reason, &message)
-            else {
-                return;
-            };
-            let telling = Telling { regarding: &regarding, type_, reason: &reason, message, source, suffix };
+            let Some(told) = self.correlated(source, &regarding, type_, &reason, &message) else { return };
+            let (message, key) = (told.message(&message), key(&regarding, &told));
+            let telling = Telling { regarding: &regarding, type_, reason: &reason, message, source, key };
             if let Err(error) = self.record(&telling).await {
                 tracing::debug!(%regarding, reason, %error, "an event was dropped");
             }
@@ -61,21 +49,20 @@ impl FrontDoor {
         stream::iter(events).for_each_concurrent(AT_A_TIME, write).await;
     }
 
-    /// The message of the event, and what tells it apart; none if there is too much told already.
-    fn correlated<'m>(
+    /// How to tell of it; none if there is too much told already.
+    fn correlated(
         &self,
         source: &str,
         regarding: &Key,
         type_: &str,
         reason: &str,
-        message: &'m str,
-    ) -> Option<(Cow<'m, str>, String)> {
-        let (snapshot, message) = (self.cache().snapshot(), shortened(message));
+        message: &str,
+    ) -> Option<Told> {
+        let snapshot = self.cache().snapshot();
         let uid = snapshot.get(regarding).map_or("", |object| &*object.header.uid);
-        let occurrence = Occurrence { source, regarding: regarding.as_str(), uid, type_, reason, message };
-        let told = self.0.correlator.lock().judge(&occurrence, self.now())?;
-        let message = if told.together { format!("{TOGETHER}{message}").into() } else { message.into() };
-        Some((message, format!("{:0SUFFIX_CHARACTERS$x}", told.since)))
+        let regarding = regarding.as_str();
+        let occurrence = Occurrence { source, regarding, uid, part: "", type_, reason, message };
+        self.0.correlator.lock().judge(&occurrence, self.now())
     }
 
     async fn record(&self, telling: &Telling<'_>) -> Result<(), Error> {
@@ -101,9 +88,8 @@ impl FrontDoor {
             .ok_or_else(|| Error::internal("events are not served"))?;
         let moment = self.moment(snapshot);
         let (now, subject) = (moment.stamp.now, snapshot.get(telling.regarding));
-        let key = key(telling);
-        let Some(known) = snapshot.get(&key) else {
-            let mut event = first(&key, telling, subject, snapshot.kinds(), now);
+        let Some(known) = snapshot.get(&telling.key) else {
+            let mut event = first(telling, subject, snapshot.kinds(), now);
             kind.complete(&mut event)?;
             return prepare::create(&moment, &kind, event, None);
         };
@@ -127,33 +113,14 @@ fn source(user: &str) -> &str {
     if name == "kube-scheduler" { "default-scheduler" } else { name }
 }
 
-fn shortened(message: &str) -> &str {
-    let mut end = message.len().min(MESSAGE_MAX_BYTES);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    &message[..end]
-}
-
-/// The events of one object are in order of time by their names, as client-go's are. Those about what has no namespace live in
-/// `default`.
-fn key(telling: &Telling<'_>) -> Key {
-    let (regarding, suffix) = (telling.regarding, &telling.suffix);
+/// Events about what has no namespace live in `default`.
+fn key(regarding: &Key, told: &Told) -> Key {
     let namespace = if regarding.namespace().is_empty() { "default" } else { regarding.namespace() };
-    // Names are ASCII and at most 253 bytes, which the suffix has to fit into.
-    let base =
-        regarding.name().get(..BASE_MAX_BYTES).unwrap_or(regarding.name()).trim_end_matches(['-', '.']);
-    Key::new("events", namespace, &format!("{base}.{suffix}"))
+    Key::new("events", namespace, &told.name(regarding.name()))
 }
 
-fn first(
-    key: &Key,
-    telling: &Telling<'_>,
-    subject: Option<&Arc<Object>>,
-    kinds: &Kinds,
-    now: Timestamp,
-) -> Value {
-    let regarding = telling.regarding;
+fn first(telling: &Telling<'_>, subject: Option<&Arc<Object>>, kinds: &Kinds, now: Timestamp) -> Value {
+    let (regarding, key) = (telling.regarding, &telling.key);
     let kind = kinds.of_resource(regarding.resource());
     let mut involved = json!({
         "kind": kind.as_ref().map_or("", |kind| &*kind.kind), "name": regarding.name(), "namespace": regarding.namespace(),

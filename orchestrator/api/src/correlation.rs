@@ -1,8 +1,9 @@
-//! Which events are told one by one, which together, and which not at all. Rule: client-go's event correlator. Pure: the caller
-//! says what time it is.
+//! Which events are told one by one, which together, and which not at all, and what the events are called. Rule: client-go's
+//! event correlator. Pure: the caller says what time it is.
 
 use hashlink::LruCache;
 use jiff::{SignedDuration, Timestamp};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,6 +17,14 @@ const SILENCE: SignedDuration = SignedDuration::from_mins(10);
 const BURST: f64 = 25.0;
 /// After a burst: one event about the object each this many seconds.
 const REFILL_SECONDS: f64 = 300.0;
+/// Longest message, in bytes.
+const MESSAGE_MAX_BYTES: usize = 1024;
+/// What the message of those that are told together begins with.
+const TOGETHER: &str = "(combined from similar events): ";
+/// Characters that tell the events about one object apart.
+const SUFFIX_CHARACTERS: usize = 16;
+/// As much of the object's name as fits before the suffix.
+const BASE_MAX_BYTES: usize = 253 - 1 - SUFFIX_CHARACTERS;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +35,8 @@ pub struct Occurrence<'a> {
     pub regarding: &'a str,
     /// That object's uid.
     pub uid: &'a str,
+    /// The part of it that it happened to, a field path; empty for the whole.
+    pub part: &'a str,
     /// `Normal` or `Warning`.
     pub type_: &'a str,
     /// CamelCase.
@@ -40,15 +51,32 @@ pub struct Told {
     /// The time at which the event was told first, in nanoseconds: no two events have the same, and it is that of an
     /// earlier one if this is the same again.
     pub since: i128,
+    /// How many times it has been told, with this one.
+    pub count: u32,
     /// Whether it is one of several that are similar: same but for their message, which becomes that of the event.
     pub together: bool,
+}
+
+impl Told {
+    /// The name of the event about an object of that name: in order of time among those about the object.
+    pub fn name(&self, regarding: &str) -> String {
+        // Names are ASCII and at most 253 bytes, which the suffix has to fit into.
+        let base = regarding.get(..BASE_MAX_BYTES).unwrap_or(regarding).trim_end_matches(['-', '.']);
+        format!("{base}.{:0SUFFIX_CHARACTERS$x}", self.since)
+    }
+
+    /// The event's message, at most 1,024 bytes of that of the occurrence.
+    pub fn message<'m>(&self, message: &'m str) -> Cow<'m, str> {
+        let message = shortened(message);
+        if self.together { format!("{TOGETHER}{message}").into() } else { message.into() }
+    }
 }
 
 /// What has been told lately. Its memory is bounded.
 pub struct Correlator {
     groups: LruCache<u64, Group>,
     budgets: LruCache<u64, Budget>,
-    events: LruCache<u64, i128>,
+    events: LruCache<u64, Event>,
     latest: i128,
 }
 
@@ -56,6 +84,11 @@ pub struct Correlator {
 struct Group {
     messages: BTreeSet<u64>,
     last: Timestamp,
+}
+
+struct Event {
+    since: i128,
+    count: u32,
 }
 
 /// A token bucket.
@@ -78,17 +111,20 @@ impl Default for Correlator {
 impl Correlator {
     /// Notes the occurrence and says how it is told; none if there is too much told about the object already.
     pub fn judge(&mut self, occurrence: &Occurrence<'_>, now: Timestamp) -> Option<Told> {
-        let Occurrence { source, regarding, uid, type_, reason, message } = *occurrence;
+        let Occurrence { source, regarding, uid, part, type_, reason, message } = *occurrence;
+        let message = shortened(message);
         let group = hash(&[source, regarding, uid, type_, reason]);
         let together = self.belongs_together(group, hash(&[message]), now);
         if !self.has_budget(hash(&[source, regarding, uid, type_]), now) {
             return None;
         }
-        let event = if together { group } else { hash(&[source, regarding, uid, type_, reason, message]) };
+        let apart = || hash(&[source, regarding, uid, part, type_, reason, message]);
+        let event = if together { group } else { apart() };
         let next = now.as_nanosecond().max(self.latest + 1);
-        let since = *self.events.entry(event).or_insert(next);
-        self.latest = self.latest.max(since);
-        Some(Told { since, together })
+        let event = self.events.entry(event).or_insert(Event { since: next, count: 0 });
+        event.count = event.count.saturating_add(1);
+        self.latest = self.latest.max(event.since);
+        Some(Told { since: event.since, count: event.count, together })
     }
 
     fn belongs_together(&mut self, group: u64, message: u64, now: Timestamp) -> bool {
@@ -117,6 +153,10 @@ impl Correlator {
     }
 }
 
+fn shortened(message: &str) -> &str {
+    &message[..message.floor_char_boundary(MESSAGE_MAX_BYTES)]
+}
+
 fn hash(parts: &[&str]) -> u64 {
     let mut hasher = DefaultHasher::new();
     parts.hash(&mut hasher);
@@ -128,7 +168,7 @@ mod tests {
     use super::*;
 
     fn about<'a>(regarding: &'a str, message: &'a str) -> Occurrence<'a> {
-        Occurrence { source: "c", regarding, uid: "u", type_: "Normal", reason: "R", message }
+        Occurrence { source: "c", regarding, uid: "u", part: "", type_: "Normal", reason: "R", message }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -163,6 +203,28 @@ mod tests {
         assert_eq!(since(5, "m"), first);
         assert!(since(1, "n") > first, "also at the same time");
         assert_eq!(since(7, "o"), at(7).as_nanosecond());
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_what_happened_and_count_what_happened_again() {
+        let mut correlator = Correlator::default();
+        let mut told = |message: &str| correlator.judge(&about("pods/a", message), at(1)).unwrap();
+        let (first, second, again) = (told("m"), told("n"), told("m"));
+        let part = Occurrence { part: "spec.containers{c}", ..about("pods/a", "m") };
+        assert_eq!(correlator.judge(&part, at(1)).unwrap().count, 1, "another part");
+        assert!(first.name("a") < second.name("a"), "at the same time");
+        assert_eq!((again.name("a"), again.count), (first.name("a"), 2));
+        let long = first.name(&"a".repeat(253));
+        assert!(long.len() == 253 && first.name("a").ends_with(&long[long.len() - 16..]), "{long}");
+    }
+
+    #[test]
+    fn messages_say_that_they_stand_for_others_and_are_cut_between_characters() {
+        let told = |together| Told { since: 1, count: 1, together };
+        assert_eq!(told(false).message("m"), "m");
+        assert_eq!(told(true).message("m"), "(combined from similar events): m");
+        assert_eq!(told(false).message(&"é".repeat(600)).len(), 1024);
+        assert_eq!(told(false).message(&format!("a{}", "é".repeat(600))).len(), 1023);
     }
 
     #[test]
