@@ -8,6 +8,7 @@ pub mod api_services;
 pub mod auth;
 mod cel;
 pub mod certificate;
+mod classes;
 pub mod controllers;
 pub mod convert;
 pub mod cron;

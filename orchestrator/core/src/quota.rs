@@ -5,6 +5,7 @@ mod index;
 
 pub use index::Index;
 
+use crate::classes;
 use crate::snapshot::Change;
 use crate::strategy::pod::qos_class;
 use crate::validation::{items, quantity, text};
@@ -95,7 +96,7 @@ fn usage(resource: &str, object: &Value) -> Amounts {
         CLAIMS => {
             let storage = quantity(&spec["resources"]["requests"]["storage"]).unwrap_or(Quantity::bytes(0));
             used.insert("requests.storage".into(), storage);
-            let class = text(&spec["storageClassName"]);
+            let class = classes::STORAGE.named(object).unwrap_or_default();
             if !class.is_empty() {
                 let of_class = |what: &str| format!("{class}.storageclass.storage.k8s.io/{what}");
                 used.insert(of_class("requests.storage"), storage);

@@ -1,6 +1,5 @@
 //! What the cluster adds to an object, or has against it, before it is validated and written.
 
-mod claim;
 mod lease;
 mod limit_range;
 pub mod namespace;
@@ -10,6 +9,7 @@ mod pod_security;
 mod priority;
 pub mod service;
 
+use crate::classes;
 use crate::custom;
 use crate::quota;
 use crate::snapshot::Snapshot;
@@ -33,7 +33,10 @@ pub fn complete(snapshot: &Snapshot, kind: &Kind, object: &mut Value, seed: u64)
         pod::complete(snapshot, object, seed)?;
     }
     if is_core(kind, "persistentvolumeclaims") {
-        claim::complete(snapshot, object);
+        classes::STORAGE.complete(snapshot, object);
+    }
+    if kind.group == "networking.k8s.io" && kind.plural == "ingresses" {
+        classes::INGRESS.complete(snapshot, object);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Ingresses and IngressClasses.
 
 use super::{Findings, PLAIN, Strategy};
+use crate::classes::INGRESS;
 use crate::validation::{Errors, between, child, immutable, indexed, invalid, items, names, reference, text};
 use peapod_api::FieldError;
 use serde_json::Value;
@@ -10,10 +11,10 @@ pub(super) static STRATEGY: Strategy = Strategy {
     counts_generations: true,
     validate,
     validate_create: |ingress, findings| {
-        let old = &ingress["metadata"]["annotations"][CLASS_ANNOTATION];
+        let old = &ingress["metadata"]["annotations"][INGRESS.annotation];
         if !text(old).is_empty() && !ingress["spec"]["ingressClassName"].is_null() {
             let (path, why) = (
-                format!("annotations.{CLASS_ANNOTATION}"),
+                format!("annotations.{}", INGRESS.annotation),
                 "can not be set when the class field is also set",
             );
             findings.errors.push(FieldError::invalid(&path, old, why));
@@ -32,7 +33,6 @@ pub(super) static CLASS: Strategy = Strategy {
     ..PLAIN
 };
 
-const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 /// What a path that is compared must not hold, and must not end with.
 const BAD_PARTS: [&str; 5] = ["//", "/./", "/../", "%2f", "%2F"];
 const BAD_ENDS: [&str; 2] = ["/..", "/."];

@@ -1,18 +1,16 @@
 //! Cells of Ingresses and of what else `networking.k8s.io` has.
 
 use super::cells::{NONE, list, or_none};
-use peapod_api::meta;
+use crate::classes::INGRESS;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// How many hosts a cell names before it says `+ N more...`.
 const SHOWN: usize = 3;
-const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 /// Who serves it.
 pub(super) fn class(ingress: &Value) -> &str {
-    let old = ingress["metadata"]["annotations"][CLASS_ANNOTATION].as_str();
-    or_none(meta::text(ingress, "spec.ingressClassName").or(old))
+    or_none(INGRESS.named(ingress))
 }
 
 /// The hosts of its rules, `*` for all.

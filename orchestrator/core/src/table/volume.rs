@@ -1,12 +1,9 @@
 //! Cells of volumes, claims and storage classes.
 
 use super::cells::{NONE, UNSET, join, list};
+use crate::classes::STORAGE;
 use peapod_api::meta;
 use serde_json::Value;
-
-const DEFAULT_CLASS: [&str; 2] =
-    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
-const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// `RWO,RWX`
 pub(super) fn modes(modes: &Value) -> String {
@@ -39,8 +36,7 @@ pub(super) fn claim(volume: &Value) -> String {
 
 /// The storage class of a volume or a claim.
 pub(super) fn class(object: &Value) -> &str {
-    let old = object["metadata"]["annotations"][CLASS_ANNOTATION].as_str();
-    old.or(meta::text(object, "spec.storageClassName")).unwrap_or_default()
+    STORAGE.named(object).unwrap_or_default()
 }
 
 /// What a claim got; nothing before it has a volume.
@@ -60,8 +56,7 @@ fn bound(claim: &Value) -> Option<&Value> {
 /// A class's name, with a mark on the one that is taken where none is named.
 pub(super) fn class_name(class: &Value) -> String {
     let name = meta::text(class, "metadata.name").unwrap_or_default();
-    let is_default = DEFAULT_CLASS.iter().any(|key| class["metadata"]["annotations"][*key] == "true");
-    if is_default { format!("{name} (default)") } else { name.into() }
+    if STORAGE.is_default(class) { format!("{name} (default)") } else { name.into() }
 }
 
 /// For whom a driver asks tokens.
