@@ -88,10 +88,10 @@ pub(crate) fn ranges(header: &str) -> Vec<MediaRange<'_>> {
     ranges
 }
 
-/// The first form that both sides know. Errors: 406.
-pub(crate) fn negotiate(header: &str) -> Result<Accept, Error> {
+/// The first form that both sides know, if there is one.
+pub(crate) fn negotiate(header: &str) -> Option<Accept> {
     if header.trim().is_empty() {
-        return Ok(Accept { shape: Shape::Object, encoding: Encoding::Json });
+        return Some(Accept { shape: Shape::Object, encoding: Encoding::Json });
     }
     let served = |range: &MediaRange<'_>| {
         let (shape, encoding) = (range.shape()?, range.encoding()?);
@@ -99,9 +99,7 @@ pub(crate) fn negotiate(header: &str) -> Result<Accept, Error> {
         let possible = encoding != Encoding::Protobuf || !matches!(shape, Shape::Table(_));
         possible.then_some(Accept { shape, encoding })
     };
-    ranges(header).iter().find_map(served).ok_or_else(|| {
-        not_acceptable("application/json, application/yaml, application/vnd.kubernetes.protobuf")
-    })
+    ranges(header).iter().find_map(served)
 }
 
 /// 406 that names what there is.
@@ -144,7 +142,7 @@ mod tests {
             assert_eq!(negotiate(header).unwrap(), expected, "{header}");
         }
         for header in ["text/html", "application/json;q=0", "nonsense"] {
-            assert_eq!(negotiate(header).unwrap_err().code(), 406, "{header}");
+            assert_eq!(negotiate(header), None, "{header}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The last touch to an answer: made YAML of or indented for people, compressed for those who asked and where it pays.
 
 use super::Request;
-use super::accept::{Encoding, negotiate};
+use super::accept::Encoding;
 use super::answer::{self, Answer, Broken, Document, JSON};
 use super::list::in_turn;
 use super::query::Query;
@@ -35,8 +35,7 @@ impl Wishes {
     pub(super) fn of(request: &Request) -> Wishes {
         let gzip = request.method == Method::GET && accepts_gzip(request.header(header::ACCEPT_ENCODING));
         let yaml = is_negotiated(&request.path)
-            && negotiate(request.header(header::ACCEPT))
-                .is_ok_and(|wanted| wanted.encoding == Encoding::Yaml);
+            && request.accept.is_some_and(|wanted| wanted.encoding == Encoding::Yaml);
         Wishes { yaml, pretty: is_for_people(&request.query, &request.headers), gzip }
     }
 }

@@ -34,6 +34,7 @@ use crate::pki::Tokens;
 use crate::registry::{Asked, Registry};
 use crate::sessions::Sessions;
 use crate::tasks::Tasks;
+use accept::Accept;
 use answer::Answer;
 use bytes::{Buf, Bytes, BytesMut};
 use discovery::Discovery;
@@ -117,6 +118,8 @@ pub(crate) struct Request {
     pub(crate) path: String,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
+    /// In which form objects are wanted; none if in none that there is.
+    pub(crate) accept: Option<Accept>,
     pub(crate) peer: Peer,
     pub(crate) body: Body,
 }
@@ -138,9 +141,9 @@ pub(crate) fn filter(api: Api) -> BoxedFilter<(Answer,)> {
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::body::stream())
         .then(move |method, path: warp::path::FullPath, query: String, headers, peer, upgrade, body| {
-            let query = Query::parse(&query);
-            let request =
-                Request { method, path: path.as_str().into(), query, headers, peer, body: pieces(body) };
+            let (path, query, body) = (path.as_str().into(), Query::parse(&query), pieces(body));
+            let mut request = Request { method, path, query, headers, accept: None, peer, body };
+            request.accept = accept::negotiate(request.header(http::header::ACCEPT));
             let wish = socket::Wish::of(&request, upgrade);
             let api = api.clone();
             async move { api.answer(request, wish).await }

@@ -1,12 +1,12 @@
 //! Reads: get and watch, and what they share with lists. All are answered from a snapshot.
 
-use super::accept::{Encoding, negotiate, not_acceptable};
+use super::accept::{Encoding, not_acceptable};
 use super::answer::{Answer, whole};
 use super::encode::Form;
 use super::query::{Query, Version, WatchQuery, too_large};
 use super::resource::Target;
 use super::{Inner, Request, watch};
-use http::{StatusCode, header};
+use http::StatusCode;
 use jiff::Timestamp;
 use peapod_api::Error;
 use peapod_core::served::Served;
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long a read waits for a revision that is not there yet.
 const WAIT_FOR_REVISION: Duration = Duration::from_secs(3);
+/// What objects and lists are encoded in.
+const OBJECTS: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 /// What watches are encoded in.
 const STREAMS: &str = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 /// Watches that are open at a time.
@@ -24,7 +26,7 @@ const WATCHES_LIMIT: i64 = 20_000;
 
 /// How the client wants its answer. Errors: 406, 400.
 pub(super) fn form(kind: &Served, request: &Request) -> Result<Form, Error> {
-    let accept = negotiate(request.header(header::ACCEPT))?;
+    let accept = request.accept.ok_or_else(|| not_acceptable(OBJECTS))?;
     let policy = request.query.text("includeObject");
     let include = Include::parse(policy).ok_or_else(|| {
         Error::bad_request(format!(
