@@ -10,21 +10,31 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 /// Frames that may be left for the last step of a checkpoint, for which writers wait.
 const LEFT_FRAMES: i64 = 64;
-/// The log's file is laid out in steps of so many bytes, so that a commit waits for one of them at most.
+/// So much is logged before the log's file is laid out: flash is worn by zeros that nobody writes over.
+const LAY_OUT_FROM_BYTES: u64 = 256 << 10;
+/// It is laid out in steps of so many bytes, so that a commit waits for one of them at most.
 const STEP_BYTES: usize = 256 << 10;
 
 /// The checkpoint thread. Dropping it ends the thread.
 pub(super) struct Checkpoint {
+    /// Since the start.
     logged_bytes: AtomicU64,
     due_bytes: u64,
-    due: Option<SyncSender<()>>,
+    due: Option<SyncSender<Work>>,
     failure: Arc<Mutex<Option<StoreError>>>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread is woken for.
+#[derive(Clone, Copy)]
+enum Work {
+    LayOut,
+    Checkpoint,
 }
 
 impl Checkpoint {
@@ -36,30 +46,38 @@ impl Checkpoint {
     ) -> Result<Checkpoint, StoreError> {
         let connection = place.connect()?;
         let failure = Arc::new(Mutex::new(None));
-        let (due, work) = sync_channel(1);
+        let (due, work) = sync_channel(2);
         let run = {
             let (place, failure) = (place.clone(), failure.clone());
             move || {
-                lay_out(&place, &writer, due_bytes);
-                let ended = run(&connection, &writer, &work);
+                let ended = work.iter().try_for_each(|work| match work {
+                    Work::LayOut => {
+                        lay_out(&place, &writer, due_bytes);
+                        Ok(())
+                    }
+                    Work::Checkpoint => checkpoint(&connection, &writer),
+                });
                 *failure.lock() = ended.err().map(|error| place.error(error));
             }
         };
         let thread = thread::Builder::new().name("store-checkpoint".into()).spawn(run);
         let thread = thread.map_err(|e| StoreError::io(&place.path, e))?;
         let (due, thread) = (Some(due), Some(thread));
-        Ok(Checkpoint { logged_bytes: AtomicU64::new(0), due_bytes, due, failure, thread })
+        Ok(Checkpoint { logged_bytes: AtomicU64::new(0), due_bytes: due_bytes.max(1), due, failure, thread })
     }
 
-    /// Notes that `bytes` were logged; wakes the thread when it is due.
+    /// Notes that `bytes` were logged; wakes the thread when it has something to do.
     pub(super) fn logged(&self, bytes: u64) {
-        if self.logged_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes < self.due_bytes {
-            return;
-        }
-        self.logged_bytes.store(0, Ordering::Relaxed);
-        if let Some(due) = &self.due {
-            // Full means that the thread has one to do already.
-            let _ = due.try_send(());
+        let before = self.logged_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let now = before + bytes;
+        let (is_no_longer_idle, is_due) = (
+            before < LAY_OUT_FROM_BYTES && now >= LAY_OUT_FROM_BYTES,
+            before / self.due_bytes < now / self.due_bytes,
+        );
+        let work = [(is_no_longer_idle, Work::LayOut), (is_due, Work::Checkpoint)];
+        for (_, work) in work.into_iter().filter(|(wanted, _)| *wanted) {
+            // Full means that the thread has a checkpoint to do already.
+            self.due.as_ref().map(|due| due.try_send(work));
         }
     }
 
@@ -103,17 +121,6 @@ fn lengthen(file: &File, bytes: u64) -> io::Result<bool> {
     let step = file.write_all_at(&[0; STEP_BYTES], length).and_then(|()| file.sync_data());
     step.or_else(|error| file.set_len(length).and(Err(error)))?;
     Ok(true)
-}
-
-fn run(
-    connection: &Connection,
-    writer: &Mutex<Connection>,
-    work: &Receiver<()>,
-) -> Result<(), rusqlite::Error> {
-    while work.recv().is_ok() {
-        checkpoint(connection, writer)?;
-    }
-    Ok(())
 }
 
 /// Passive checkpoints block no writer, and never get to the end of a log that grows meanwhile. Once little is left, writers

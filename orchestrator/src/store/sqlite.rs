@@ -28,7 +28,8 @@ const ENTRY_OVERHEAD_BYTES: u64 = 3 * 4096;
 pub struct SqliteOptions {
     /// The name of a registered SQLite VFS; none for the operating system's own.
     pub vfs: Option<String>,
-    /// A checkpoint is due when about so many bytes were logged since the last.
+    /// A checkpoint is due when about so many bytes were logged since the last. The log of a store that is not idle is laid
+    /// out to this size.
     pub checkpoint_bytes: u64,
 }
 

@@ -260,6 +260,31 @@ fn the_write_ahead_log_begins_anew_under_a_load_that_never_pauses() {
     panic!("{written} bytes written, and all of them are still in the write-ahead log");
 }
 
+/// Commits so many small changes of one object and closes the store. Returns how long the log's file is then.
+fn log_after(commits: u64) -> u64 {
+    let disk = disk();
+    let backend = disk.open();
+    // As long as somebody else has the database open, its log stays.
+    let other = Connection::open(disk.0.path().join("store.db")).unwrap();
+    for revision in 1..=commits {
+        let prev = (revision > 1).then(|| revision - 1);
+        backend.commit(&[put(revision, "a", prev)], None).unwrap();
+        let seen: i64 = other.query_row("SELECT count(*) FROM log", [], |row| row.get(0)).unwrap();
+        assert_eq!(seen as u64, revision);
+    }
+    drop(backend);
+    std::fs::metadata(disk.0.path().join("store.db-wal")).unwrap().len()
+}
+
+#[test]
+fn the_log_of_an_idle_store_is_not_laid_out() {
+    let whole = SqliteOptions::default().checkpoint_bytes;
+    let (idle, busy) = (log_after(5), log_after(40));
+    println!("after 5 commits the log takes {idle} bytes, after 40 {busy}");
+    assert!(idle < whole / 16, "{idle}");
+    assert!(busy >= whole, "{busy}");
+}
+
 /// A log that was laid out and then left as after a kill -9 says what was committed and nothing else.
 #[test]
 fn what_is_laid_out_is_no_change() {
@@ -267,15 +292,18 @@ fn what_is_laid_out_is_no_change() {
     let backend = disk.open();
     let wal = disk.0.path().join("store.db-wal");
     fill(&backend);
+    let mut revision = 51;
+    backend.commit(&[put(revision, "c", None)], None).unwrap();
     while std::fs::metadata(&wal).unwrap().len() < SqliteOptions::default().checkpoint_bytes {
-        std::thread::yield_now();
+        revision += 1;
+        backend.commit(&[put(revision, "c", Some(revision - 1))], None).unwrap();
     }
-    backend.commit(&[put(51, "c", None)], None).unwrap();
+    let expected = live(&backend).0;
     for file in ["store.db", "store.db-wal"] {
         std::fs::copy(disk.0.path().join(file), left.0.path().join(file)).unwrap();
     }
-    let names = |backend: &Sqlite| live(backend).0.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-    assert_eq!(names(&left.open()), ["a", "b", "c"]);
+    assert_eq!(expected.last(), Some(&("c".to_string(), revision)));
+    assert_eq!(live(&left.open()).0, expected);
     drop(backend);
-    assert_eq!(names(&disk.open()), ["a", "b", "c"]);
+    assert_eq!(live(&disk.open()).0, expected);
 }
