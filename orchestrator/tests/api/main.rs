@@ -13,6 +13,7 @@ mod policies;
 mod quotas;
 mod reads;
 mod rights;
+mod statuses;
 mod tokens;
 mod watches;
 mod webhooks;

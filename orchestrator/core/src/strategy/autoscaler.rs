@@ -1,11 +1,11 @@
 //! HorizontalPodAutoscalers of both versions; only the newer has metrics and behavior.
 
 use super::{Findings, PLAIN, Strategy};
-use crate::validation::{Errors, child, indexed, items, names, positive, quantity, reference, text};
+use crate::validation::{Errors, child, indexed, items, names, positive, quantity, reference, status, text};
 use peapod_api::{FieldError, Quantity};
 use serde_json::Value;
 
-pub(super) static STRATEGY: Strategy = Strategy { validate, ..PLAIN };
+pub(super) static STRATEGY: Strategy = Strategy { validate, validate_status: status::autoscaler, ..PLAIN };
 
 /// Where each type of metric keeps what it is about.
 const SOURCES: [(&str, &str); 5] = [

@@ -1,7 +1,7 @@
 //! PodDisruptionBudgets.
 
 use super::{PLAIN, Strategy};
-use crate::validation::{selector, share};
+use crate::validation::{selector, share, status};
 use peapod_api::FieldError;
 
 pub(super) static STRATEGY: Strategy = Strategy {
@@ -19,5 +19,6 @@ pub(super) static STRATEGY: Strategy = Strategy {
         }
         selector::label_selector(errors, "spec.selector", &spec["selector"]);
     },
+    validate_status: status::budget,
     ..PLAIN
 };

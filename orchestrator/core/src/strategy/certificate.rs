@@ -43,14 +43,10 @@ pub(super) static STRATEGY: Strategy = Strategy {
         }
     },
     prepare_status: |new, old| keep_decisions(&mut new["status"]["conditions"], &old["status"]["conditions"]),
-    validate_status: |new, old, findings| {
-        validate_conditions(new, old, &mut findings.errors);
-        no_decision(new, old, &mut findings.errors);
-        validate_certificate(
-            &new["status"]["certificate"],
-            &old["status"]["certificate"],
-            &mut findings.errors,
-        );
+    validate_status: |new, old, errors| {
+        validate_conditions(new, old, errors);
+        no_decision(new, old, errors);
+        validate_certificate(&new["status"]["certificate"], &old["status"]["certificate"], errors);
     },
     ..PLAIN
 };

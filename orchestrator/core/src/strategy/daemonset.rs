@@ -2,12 +2,16 @@
 
 use super::workload::{self, WORKLOAD};
 use super::{Findings, Strategy, pod};
-use crate::validation::{Errors, pod_spec, share};
+use crate::validation::{Errors, pod_spec, share, status};
 use peapod_api::FieldError;
 use serde_json::Value;
 
-pub(super) static STRATEGY: Strategy =
-    Strategy { validate, validate_update: pod::immutable_selector, ..WORKLOAD };
+pub(super) static STRATEGY: Strategy = Strategy {
+    validate,
+    validate_update: pod::immutable_selector,
+    validate_status: status::daemon_set,
+    ..WORKLOAD
+};
 
 fn validate(set: &Value, findings: &mut Findings) {
     workload::counts(set, findings);

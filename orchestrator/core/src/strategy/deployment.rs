@@ -2,12 +2,17 @@
 
 use super::workload::{self, WORKLOAD};
 use super::{Findings, Strategy, pod};
-use crate::validation::{Errors, not_negative, share};
+use crate::validation::{Errors, not_negative, share, status};
 use peapod_api::FieldError;
 use serde_json::Value;
 
-pub(super) static STRATEGY: Strategy =
-    Strategy { validate, validate_update: pod::immutable_selector, status_keeps: &["labels"], ..WORKLOAD };
+pub(super) static STRATEGY: Strategy = Strategy {
+    validate,
+    validate_update: pod::immutable_selector,
+    status_keeps: &["labels"],
+    validate_status: status::deployment,
+    ..WORKLOAD
+};
 
 fn validate(deployment: &Value, findings: &mut Findings) {
     workload::validate(deployment, findings);

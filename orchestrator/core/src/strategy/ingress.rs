@@ -2,7 +2,9 @@
 
 use super::{Findings, PLAIN, Strategy};
 use crate::classes::INGRESS;
-use crate::validation::{Errors, between, child, immutable, indexed, invalid, items, names, reference, text};
+use crate::validation::{
+    Errors, between, child, immutable, indexed, invalid, items, names, reference, status, text,
+};
 use peapod_api::FieldError;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -10,6 +12,7 @@ use std::net::IpAddr;
 pub(super) static STRATEGY: Strategy = Strategy {
     counts_generations: true,
     validate,
+    validate_status: status::ingress,
     validate_create: |ingress, findings| {
         let old = &ingress["metadata"]["annotations"][INGRESS.annotation];
         if !text(old).is_empty() && !ingress["spec"]["ingressClassName"].is_null() {

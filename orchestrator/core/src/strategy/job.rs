@@ -5,13 +5,16 @@ mod failure_policy;
 use super::workload::{self, WORKLOAD};
 use super::{Findings, Strategy};
 use crate::pod_fields;
-use crate::validation::{Errors, child, immutable, invalid, names, not_negative, pod_spec, selector, text};
+use crate::validation::{
+    Errors, child, immutable, invalid, names, not_negative, pod_spec, selector, status, text,
+};
 use peapod_api::FieldError;
 use peapod_api::object::labels;
 use peapod_api::selector::LabelSelector;
 use serde_json::{Value, json};
 
-pub(super) static STRATEGY: Strategy = Strategy { prepare_create, validate, validate_update, ..WORKLOAD };
+pub(super) static STRATEGY: Strategy =
+    Strategy { prepare_create, validate, validate_update, validate_status: status::job, ..WORKLOAD };
 
 const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL: &str = "batch.kubernetes.io/job-name";

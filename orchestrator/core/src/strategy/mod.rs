@@ -77,8 +77,8 @@ pub struct Strategy {
     pub status_keeps: &'static [&'static str],
     /// Resets what a writer of the status endpoint may not change of the status.
     pub prepare_status: fn(new: &mut Value, old: &Value),
-    /// What may not change of the status from the second to the first.
-    pub validate_status: fn(new: &Value, old: &Value, &mut Findings),
+    /// What is wrong with a status that a writer of the status endpoint has changed from the second to the first.
+    pub validate_status: fn(new: &Value, old: &Value, &mut Errors),
 }
 
 /// For kinds whose status endpoint writes no metadata.
@@ -290,7 +290,7 @@ pub fn validate_update(
         kind.validate(new, Some(old), &mut findings.errors)?;
     }
     if endpoint == Endpoint::Status {
-        (of(kind).validate_status)(new, old, &mut findings);
+        (of(kind).validate_status)(new, old, &mut findings.errors);
     }
     if matches!(endpoint, Endpoint::Status | Endpoint::Binding | Endpoint::Approval) {
         return outcome(kind, new, findings);

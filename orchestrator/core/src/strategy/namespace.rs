@@ -2,6 +2,7 @@
 
 use super::{PLAIN, Strategy};
 use crate::validation::names::NameRule;
+use crate::validation::status;
 use serde_json::{Value, json};
 
 pub(super) static STRATEGY: Strategy = Strategy {
@@ -15,6 +16,7 @@ pub(super) static STRATEGY: Strategy = Strategy {
         new["spec"] = old["spec"].clone();
         label(new);
     },
+    validate_status: status::namespace,
     ..PLAIN
 };
 

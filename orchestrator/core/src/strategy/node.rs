@@ -1,13 +1,15 @@
 //! Nodes: taints, identity, the range of their pods.
 
 use super::{PLAIN, Strategy};
-use crate::validation::{scheduling, text};
+use crate::validation::{scheduling, status, text};
 use peapod_api::FieldError;
 
 pub(super) static STRATEGY: Strategy = Strategy {
     validate: |node, findings| {
-        scheduling::taints(&mut findings.errors, "spec.taints", &node["spec"]["taints"])
+        scheduling::taints(&mut findings.errors, "spec.taints", &node["spec"]["taints"]);
+        status::node(node, &mut findings.errors);
     },
+    validate_status: |node, _, errors| status::node(node, errors),
     validate_update: |new, old, findings| {
         let id = &old["spec"]["providerID"];
         if !text(id).is_empty() && new["spec"]["providerID"] != *id {

@@ -2,7 +2,7 @@
 
 use super::{Findings, PLAIN, Strategy};
 use crate::pod_fields;
-use crate::validation::{child, immutable, items, pod_spec, text};
+use crate::validation::{child, immutable, items, pod_spec, status, text};
 use peapod_api::{FieldError, Quantity};
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ pub(super) static STRATEGY: Strategy = Strategy {
             new["status"]["qosClass"] = old["status"]["qosClass"].clone();
         }
     },
+    validate_status: status::pod,
     ..PLAIN
 };
 

@@ -3,13 +3,18 @@
 use super::admission_rules::{self, expression};
 use super::{ALL_METADATA, Findings, PLAIN, Strategy};
 use crate::cel::MUTATION;
-use crate::validation::{Errors, child, indexed, invalid, items, names, text};
+use crate::validation::{Errors, child, indexed, invalid, items, names, status, text};
 use peapod_api::FieldError;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-pub(super) static POLICY: Strategy =
-    Strategy { counts_generations: true, status_keeps: ALL_METADATA, validate: policy, ..PLAIN };
+pub(super) static POLICY: Strategy = Strategy {
+    counts_generations: true,
+    status_keeps: ALL_METADATA,
+    validate: policy,
+    validate_status: status::policy,
+    ..PLAIN
+};
 pub(super) static MUTATING: Strategy =
     Strategy { counts_generations: true, status_keeps: ALL_METADATA, validate: mutating, ..PLAIN };
 pub(super) static MUTATING_BINDING: Strategy = Strategy {

@@ -1,7 +1,9 @@
 //! LimitRanges and ResourceQuotas.
 
 use super::{PLAIN, Strategy};
-use crate::validation::{Errors, child, immutable, indexed, invalid, items, names, quantity, text};
+use crate::validation::{
+    Errors, child, immutable, indexed, invalid, items, names, not_negative_amount, quantity, text,
+};
 use peapod_api::{FieldError, Quantity};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -26,6 +28,13 @@ pub(super) static RESOURCE_QUOTA: Strategy = Strategy {
             hard(&format!("spec.hard[{name}]"), name, amount, errors);
         }
         scopes(&spec["scopes"], errors);
+    },
+    validate_status: |quota, _, errors| {
+        for list in ["hard", "used"] {
+            for (name, amount) in quota["status"][list].as_object().into_iter().flatten() {
+                hard(&format!("status.{list}[{name}]"), name, amount, errors);
+            }
+        }
     },
     validate_update: |new, old, findings| {
         let (new, old) = (&new["spec"]["scopes"], &old["spec"]["scopes"]);
@@ -149,11 +158,9 @@ fn hard(path: &str, name: &str, amount: &Value, errors: &mut Errors) {
     if !name.contains('/') && !standard && !prefixed {
         errors.push(FieldError::invalid(path, &name.into(), "must be a standard resource for quota"));
     }
-    let Some(amount_given) = quantity(amount) else { return };
-    if amount_given.is_negative() {
-        errors.push(FieldError::invalid(path, amount, "must be greater than or equal to 0"));
-    }
-    if (COUNTED.contains(&name) || name.starts_with("count/")) && amount_given.milli() % 1000 != 0 {
+    not_negative_amount(errors, path, amount);
+    let counted = COUNTED.contains(&name) || name.starts_with("count/");
+    if counted && quantity(amount).is_some_and(|amount| amount.milli() % 1000 != 0) {
         errors.push(FieldError::invalid(path, amount, "must be an integer"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{ALL_METADATA, Findings, PLAIN, Strategy};
 use crate::validation::names::NameRule;
+use crate::validation::status::conditions;
 use crate::validation::{child, text};
 use peapod_api::FieldError;
 use serde_json::{Value, json};
@@ -10,8 +11,17 @@ use serde_json::{Value, json};
 pub(super) static COUNTED: Strategy =
     Strategy { counts_generations: true, status_keeps: ALL_METADATA, ..PLAIN };
 
+/// FlowSchemas and PriorityLevelConfigurations.
+pub(super) static FLOW_CONTROL: Strategy = Strategy {
+    counts_generations: true,
+    status_keeps: ALL_METADATA,
+    validate_status: conditions::flow_control,
+    ..PLAIN
+};
+
 pub(super) static API_SERVICE: Strategy = Strategy {
     name: NameRule::PathSegment,
+    validate_status: conditions::api_service,
     status_keeps: ALL_METADATA,
     prepare_create: |service| {
         let (status, reason, message) = if service["spec"]["service"].is_null() {

@@ -2,16 +2,21 @@
 
 use super::workload::{self, WORKLOAD};
 use super::{Findings, Strategy, pod};
-use crate::validation::{not_negative, pod_spec, selector};
+use crate::validation::{not_negative, pod_spec, selector, status};
 use peapod_api::FieldError;
 use peapod_api::object::labels;
 use peapod_api::selector::LabelSelector;
 use serde_json::Value;
 
-pub(super) static STRATEGY: Strategy =
-    Strategy { validate: workload::validate, validate_update: pod::immutable_selector, ..WORKLOAD };
+pub(super) static STRATEGY: Strategy = Strategy {
+    validate: workload::validate,
+    validate_update: pod::immutable_selector,
+    validate_status: status::replica_set,
+    ..WORKLOAD
+};
 
-pub(super) static CONTROLLER: Strategy = Strategy { validate: validate_controller, ..WORKLOAD };
+pub(super) static CONTROLLER: Strategy =
+    Strategy { validate: validate_controller, validate_status: status::replica_set, ..WORKLOAD };
 
 /// The selector of a ReplicationController is a map of labels.
 fn validate_controller(controller: &Value, findings: &mut Findings) {

@@ -3,14 +3,20 @@
 use super::{Findings, PLAIN, Strategy};
 use crate::validation::names::NameRule;
 use crate::validation::{
-    Errors, between, child, indexed, invalid, items, names, not_negative, probe, selector, text,
+    Errors, between, child, indexed, invalid, items, names, not_negative, probe, selector, status, text,
 };
 use peapod_api::FieldError;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-pub(super) static STRATEGY: Strategy =
-    Strategy { name: NameRule::Dns1035Label, prepare_update, validate, validate_update, ..PLAIN };
+pub(super) static STRATEGY: Strategy = Strategy {
+    name: NameRule::Dns1035Label,
+    prepare_update,
+    validate,
+    validate_update,
+    validate_status: status::service,
+    ..PLAIN
+};
 
 /// Fields that only some types have: the field, those types, and the complaint.
 const OF_TYPES: [(&str, &[&str], &str); 5] = [

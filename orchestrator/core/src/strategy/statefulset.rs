@@ -4,12 +4,17 @@ use super::workload::{self, WORKLOAD};
 use super::{Findings, Strategy};
 use crate::pod_fields;
 use crate::validation::names::NameRule;
-use crate::validation::{Errors, items, not_negative, pod_spec, share, text};
+use crate::validation::{Errors, items, not_negative, pod_spec, share, status, text};
 use peapod_api::FieldError;
 use serde_json::{Value, json};
 
-pub(super) static STRATEGY: Strategy =
-    Strategy { name: NameRule::Label, validate, validate_update, ..WORKLOAD };
+pub(super) static STRATEGY: Strategy = Strategy {
+    name: NameRule::Label,
+    validate,
+    validate_update,
+    validate_status: status::stateful_set,
+    ..WORKLOAD
+};
 
 /// What may change of a spec.
 const CHANGEABLE: [&str; 7] = [

@@ -1,7 +1,7 @@
 //! PersistentVolumes and the claims to them.
 
 use super::{Findings, PLAIN, Strategy};
-use crate::validation::{Errors, immutable, invalid, items, names, quantity, selector, text};
+use crate::validation::{Errors, immutable, invalid, items, names, quantity, selector, status, text};
 use peapod_api::{FieldError, Quantity};
 use serde_json::{Value, json};
 
@@ -23,6 +23,7 @@ pub(super) static CLAIM: Strategy = Strategy {
     prepare_create: |claim| claim["status"] = json!({"phase": "Pending"}),
     validate: validate_claim,
     validate_update: validate_claim_update,
+    validate_status: status::claim,
     ..PLAIN
 };
 

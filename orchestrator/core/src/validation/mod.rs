@@ -6,6 +6,7 @@ pub mod pod_spec;
 pub mod probe;
 pub mod scheduling;
 pub mod selector;
+pub mod status;
 pub mod volume;
 
 pub use peapod_api::meta::items;
@@ -97,6 +98,13 @@ pub fn share(errors: &mut Errors, path: &str, value: &Value, at_most_all: bool) 
 /// The amount that a field of quantities holds.
 pub fn quantity(value: &Value) -> Option<Quantity> {
     text(value).parse().ok()
+}
+
+/// The amount at `path` must not be below zero; absence is fine.
+pub fn not_negative_amount(errors: &mut Errors, path: &str, amount: &Value) {
+    if quantity(amount).is_some_and(|amount| amount.is_negative()) {
+        errors.push(FieldError::invalid(path, amount, "must be greater than or equal to 0"));
+    }
 }
 
 /// The reference must name something of a kind, and be made of segments of a path.

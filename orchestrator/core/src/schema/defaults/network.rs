@@ -33,6 +33,10 @@ pub(super) fn service(object: &mut Value) {
     }
     if service_type == "LoadBalancer" {
         set(spec, "allocateLoadBalancerNodePorts", true);
+        let points = items(&mut object["status"]["loadBalancer"], "ingress");
+        for point in points.filter(|point| point["ip"].as_str().is_some_and(|ip| !ip.is_empty())) {
+            set(point, "ipMode", "VIP");
+        }
     }
 }
 
