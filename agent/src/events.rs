@@ -146,7 +146,8 @@ impl Sender {
             reason: event.reason,
             message: &event.message,
         };
-        self.correlator.judge(&occurrence, event.at)
+        let at = self.correlator.moment(event.at);
+        self.correlator.judge(&occurrence, at)
     }
 
     fn object(&self, event: &Event, told: &Told) -> Value {

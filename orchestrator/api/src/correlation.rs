@@ -45,12 +45,22 @@ pub struct Occurrence<'a> {
     pub message: &'a str,
 }
 
+/// When something happens, in nanoseconds: nothing else that a [`Correlator`] hears of happens at the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(i128);
+
+impl Moment {
+    /// The time.
+    pub fn time(self) -> Timestamp {
+        Timestamp::from_nanosecond(self.0).unwrap_or(Timestamp::MAX)
+    }
+}
+
 /// An event as it is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// The time at which the event was told first, in nanoseconds: no two events have the same, and it is that of an
-    /// earlier one if this is the same again.
-    pub since: i128,
+    /// When it happened first: that of an earlier one if this is the same again.
+    pub since: Moment,
     /// How many times it has been told, with this one.
     pub count: u32,
     /// Whether it is one of several that are similar: same but for their message, which becomes that of the event.
@@ -62,7 +72,7 @@ impl Told {
     pub fn name(&self, regarding: &str) -> String {
         // Names are ASCII and at most 253 bytes, which the suffix has to fit into.
         let base = regarding.get(..BASE_MAX_BYTES).unwrap_or(regarding).trim_end_matches(['-', '.']);
-        format!("{base}.{:0SUFFIX_CHARACTERS$x}", self.since)
+        format!("{base}.{:0SUFFIX_CHARACTERS$x}", self.since.0)
     }
 
     /// The event's message, at most 1,024 bytes of that of the occurrence.
@@ -87,7 +97,7 @@ struct Group {
 }
 
 struct Event {
-    since: i128,
+    since: Moment,
     count: u32,
 }
 
@@ -109,8 +119,16 @@ impl Default for Correlator {
 }
 
 impl Correlator {
+    /// The moment of what happens now, after all that happened before. It is to be taken before anybody can see what happens:
+    /// others answer that with what they tell later.
+    pub fn moment(&mut self, now: Timestamp) -> Moment {
+        self.latest = now.as_nanosecond().max(self.latest + 1);
+        Moment(self.latest)
+    }
+
     /// Notes the occurrence and says how it is told; none if there is too much told about the object already.
-    pub fn judge(&mut self, occurrence: &Occurrence<'_>, now: Timestamp) -> Option<Told> {
+    pub fn judge(&mut self, occurrence: &Occurrence<'_>, at: Moment) -> Option<Told> {
+        let now = at.time();
         let Occurrence { source, regarding, uid, part, type_, reason, message } = *occurrence;
         let message = shortened(message);
         let group = hash(&[source, regarding, uid, type_, reason]);
@@ -120,10 +138,8 @@ impl Correlator {
         }
         let apart = || hash(&[source, regarding, uid, part, type_, reason, message]);
         let event = if together { group } else { apart() };
-        let next = now.as_nanosecond().max(self.latest + 1);
-        let event = self.events.entry(event).or_insert(Event { since: next, count: 0 });
+        let event = self.events.entry(event).or_insert(Event { since: at, count: 0 });
         event.count = event.count.saturating_add(1);
-        self.latest = self.latest.max(event.since);
         Some(Told { since: event.since, count: event.count, together })
     }
 
@@ -175,8 +191,13 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn judge(correlator: &mut Correlator, occurrence: &Occurrence<'_>, second: i64) -> Option<Told> {
+        let moment = correlator.moment(at(second));
+        correlator.judge(occurrence, moment)
+    }
+
     fn together(correlator: &mut Correlator, second: i64, message: &str) -> Option<bool> {
-        correlator.judge(&about("pods/a", message), at(second)).map(|told| told.together)
+        judge(correlator, &about("pods/a", message), second).map(|told| told.together)
     }
 
     #[test]
@@ -196,22 +217,36 @@ mod tests {
     fn the_same_again_has_the_time_of_the_first_and_others_have_their_own() {
         let mut correlator = Correlator::default();
         let mut since = |second: i64, message: &str| {
-            correlator.judge(&about("pods/a", message), at(second)).unwrap().since
+            judge(&mut correlator, &about("pods/a", message), second).unwrap().since
         };
         let first = since(1, "m");
-        assert_eq!(first, at(1).as_nanosecond());
+        assert_eq!(first.time(), at(1));
         assert_eq!(since(5, "m"), first);
         assert!(since(1, "n") > first, "also at the same time");
-        assert_eq!(since(7, "o"), at(7).as_nanosecond());
+        assert_eq!(since(7, "o").time(), at(7));
+    }
+
+    #[test]
+    fn what_began_first_is_named_first_whoever_tells_first() {
+        let mut correlator = Correlator::default();
+        let moments = [1, 1, 2].map(|second| correlator.moment(at(second)));
+        assert!(moments.is_sorted_by(|a, b| a < b), "{moments:?}");
+        let names = [2, 0, 1].map(|index| {
+            let told = correlator.judge(&about("pods/a", &index.to_string()), moments[index]).unwrap();
+            (index, told.name("a"))
+        });
+        let mut by_name = names.to_vec();
+        by_name.sort_by(|(_, a), (_, b)| a.cmp(b));
+        assert_eq!(by_name.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1, 2]);
     }
 
     #[test]
     fn names_are_in_the_order_of_what_happened_and_count_what_happened_again() {
         let mut correlator = Correlator::default();
-        let mut told = |message: &str| correlator.judge(&about("pods/a", message), at(1)).unwrap();
+        let mut told = |message: &str| judge(&mut correlator, &about("pods/a", message), 1).unwrap();
         let (first, second, again) = (told("m"), told("n"), told("m"));
         let part = Occurrence { part: "spec.containers{c}", ..about("pods/a", "m") };
-        assert_eq!(correlator.judge(&part, at(1)).unwrap().count, 1, "another part");
+        assert_eq!(judge(&mut correlator, &part, 1).unwrap().count, 1, "another part");
         assert!(first.name("a") < second.name("a"), "at the same time");
         assert_eq!((again.name("a"), again.count), (first.name("a"), 2));
         let long = first.name(&"a".repeat(253));
@@ -220,7 +255,7 @@ mod tests {
 
     #[test]
     fn messages_say_that_they_stand_for_others_and_are_cut_between_characters() {
-        let told = |together| Told { since: 1, count: 1, together };
+        let told = |together| Told { since: Moment(1), count: 1, together };
         assert_eq!(told(false).message("m"), "m");
         assert_eq!(told(true).message("m"), "(combined from similar events): m");
         assert_eq!(told(false).message(&"é".repeat(600)).len(), 1024);
@@ -231,7 +266,8 @@ mod tests {
     fn a_component_tells_so_much_of_an_object_and_no_more() {
         let mut correlator = Correlator::default();
         let mut count = |regarding: &str, second: i64| {
-            (0..100).filter(|_| correlator.judge(&about(regarding, "m"), at(second)).is_some()).count()
+            let occurrence = about(regarding, "m");
+            (0..100).filter(|_| judge(&mut correlator, &occurrence, second).is_some()).count()
         };
         assert_eq!((count("pods/a", 0), count("pods/b", 0)), (25, 25));
         assert_eq!(count("pods/a", 299), 0);
@@ -242,7 +278,7 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut correlator = Correlator::default();
         for number in 0..10_000 {
-            correlator.judge(&about(&number.to_string(), "m"), at(number));
+            judge(&mut correlator, &about(&number.to_string(), "m"), number);
         }
         let sizes = [correlator.groups.len(), correlator.budgets.len(), correlator.events.len()];
         // One more than are kept goes when the next one comes.

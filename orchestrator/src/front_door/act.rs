@@ -26,12 +26,16 @@ impl FrontDoor {
     /// owner. An object that another write has changed meanwhile is read again, as long as the guards hold. Errors: Conflict if
     /// a guard does not hold, or if a pod to be bound is not free; otherwise what speaks against an action.
     pub async fn act(&self, user: &str, guards: Vec<Guard>, actions: Vec<Action>) -> Result<(), Error> {
+        // Before others can see what is done, and tell of what they do about it.
+        let told = actions.iter().filter(|action| matches!(action, Action::Event { .. }));
+        let moments: Vec<_> = told.map(|_| self.event_moment()).collect();
         let Done { events, refused } = self.act_once_or_again(user, guards, &actions).await?;
         if let Some(refused) = &refused {
             self.note_failure(user, refused).await;
         }
-        let mut events: Vec<Action> = events.into_iter().map(|(_, event)| event).collect();
-        events.extend(refused.as_ref().map(Refused::event));
+        let mut events: Vec<_> =
+            moments.into_iter().zip(events.into_iter().map(|(_, event)| event)).collect();
+        events.extend(refused.as_ref().map(|refused| (self.event_moment(), refused.event())));
         self.record_all(user, events).await;
         refused.map_or(Ok(()), |refused| Err(refused.why))
     }

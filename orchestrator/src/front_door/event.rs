@@ -5,7 +5,7 @@ use super::commit::Failure;
 use super::prepare::{self, Step};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
-use peapod_api::correlation::{Occurrence, Told};
+use peapod_api::correlation::{Moment, Occurrence, Told};
 use peapod_api::{Error, Key, Object, kinds, meta};
 use peapod_core::action::Action;
 use peapod_core::served::{Kinds, Served};
@@ -29,19 +29,28 @@ struct Telling<'a> {
     reason: &'a str,
     message: Cow<'a, str>,
     source: &'a str,
+    at: Timestamp,
     /// The event's own key.
     key: Key,
 }
 
 impl FrontDoor {
+    /// The moment of an event that happens now.
+    pub(super) fn event_moment(&self) -> Moment {
+        let now = self.now();
+        self.0.correlator.lock().moment(now)
+    }
+
     /// Writes events. One that cannot be written is dropped: it is told in the log.
-    pub(super) async fn record_all(&self, user: &str, events: Vec<Action>) {
+    pub(super) async fn record_all(&self, user: &str, events: Vec<(Moment, Action)>) {
         let source = source(user);
-        let write = |event: Action| async move {
+        let write = |(moment, event): (Moment, Action)| async move {
             let Action::Event { regarding, type_, reason, message } = event else { return };
-            let Some(told) = self.correlated(source, &regarding, type_, &reason, &message) else { return };
-            let (message, key) = (told.message(&message), key(&regarding, &told));
-            let telling = Telling { regarding: &regarding, type_, reason: &reason, message, source, key };
+            let Some(told) = self.correlated(moment, source, &regarding, type_, &reason, &message) else {
+                return;
+            };
+            let (at, message, key) = (moment.time(), told.message(&message), key(&regarding, &told));
+            let telling = Telling { regarding: &regarding, type_, reason: &reason, message, source, at, key };
             if let Err(error) = self.record(&telling).await {
                 tracing::debug!(%regarding, reason, %error, "an event was dropped");
             }
@@ -52,6 +61,7 @@ impl FrontDoor {
     /// How to tell of it; none if there is too much told already.
     fn correlated(
         &self,
+        moment: Moment,
         source: &str,
         regarding: &Key,
         type_: &str,
@@ -62,7 +72,7 @@ impl FrontDoor {
         let uid = snapshot.get(regarding).map_or("", |object| &*object.header.uid);
         let regarding = regarding.as_str();
         let occurrence = Occurrence { source, regarding, uid, part: "", type_, reason, message };
-        self.0.correlator.lock().judge(&occurrence, self.now())
+        self.0.correlator.lock().judge(&occurrence, moment)
     }
 
     async fn record(&self, telling: &Telling<'_>) -> Result<(), Error> {
@@ -87,7 +97,7 @@ impl FrontDoor {
             .map(Served::Row)
             .ok_or_else(|| Error::internal("events are not served"))?;
         let moment = self.moment(snapshot);
-        let (now, subject) = (moment.stamp.now, snapshot.get(telling.regarding));
+        let (now, subject) = (telling.at, snapshot.get(telling.regarding));
         let Some(known) = snapshot.get(&telling.key) else {
             let mut event = first(telling, subject, snapshot.kinds(), now);
             kind.complete(&mut event)?;

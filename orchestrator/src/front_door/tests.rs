@@ -27,9 +27,13 @@ struct World {
 }
 
 async fn world() -> World {
+    world_with(Options::default()).await
+}
+
+async fn world_with(options: Options) -> World {
     let dir = TempDir::new().unwrap();
     let cache = Cache::open(Sqlite::open(dir.path()).unwrap()).unwrap();
-    let door = FrontDoor::new(cache, Options::default());
+    let door = FrontDoor::new(cache, options);
     let address: SocketAddr = "127.0.0.1:6443".parse().unwrap();
     door.bootstrap(&Advertised { address }).await.unwrap();
     World { door, root: User::new("root", &[auth::MASTERS]), _dir: dir }

@@ -1,6 +1,7 @@
 //! What the system itself writes: the first objects, actions of controllers, events, agents.
 
 use super::*;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_begins_with_what_clients_expect() {
@@ -152,6 +153,37 @@ async fn events_are_counted_and_never_in_the_way() {
     assert_eq!(w.get(&target("pods", "p")).unwrap()["spec"]["nodeName"], "n");
     let twice = w.door.act("system:kube-scheduler", Vec::new(), vec![bind]).await.unwrap_err();
     assert_eq!(twice.reason(), Reason::Conflict);
+}
+
+/// Who sees the pod bound tells of what he does about it later than that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_happens_before_the_write_that_it_belongs_to_is_seen() {
+    let seconds = AtomicI64::new(1_000_000);
+    // Each look at it is a second later.
+    let clock: Clock =
+        Arc::new(move || Timestamp::from_second(seconds.fetch_add(1, Ordering::SeqCst)).unwrap());
+    let w = world_with(Options { clock, ..Options::default() }).await;
+    let p = w.create("pods", &pod("p")).await.unwrap();
+    let key = target("pods", "p").key();
+    let uid = p["metadata"]["uid"].as_str().unwrap().to_string();
+    let bind = Action::Bind { key: key.clone(), uid, node: "n".into() };
+    let event = Action::Event {
+        regarding: key,
+        type_: "Normal",
+        reason: "Scheduled".into(),
+        message: "Successfully assigned".into(),
+    };
+    w.door.act("system:kube-scheduler", Vec::new(), vec![bind, event]).await.unwrap();
+    let bound = w.get(&target("pods", "p")).unwrap()["status"]["conditions"].clone();
+    let bound = bound.as_array().unwrap().iter().find(|c| c["type"] == "PodScheduled").unwrap().clone();
+    let bound = bound["lastTransitionTime"].as_str().unwrap().to_string();
+    let snapshot = w.door.cache().snapshot();
+    let event = snapshot.list("events", Some("default")).next().unwrap().value();
+    let told = event["lastTimestamp"].as_str().unwrap();
+    assert!(told < bound.as_str(), "told at {told}, bound at {bound}");
+    let nanoseconds = bound.parse::<Timestamp>().unwrap().as_nanosecond();
+    let by_the_node = format!("p.{nanoseconds:016x}");
+    assert!(event["metadata"]["name"].as_str().unwrap() < by_the_node.as_str(), "{event} {by_the_node}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
