@@ -7,10 +7,12 @@
 use super::cpu::CpuAccount;
 use super::metered::Metered;
 use super::ticker::Ticker;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -69,7 +71,7 @@ where
         if outcome.is_ready() {
             return Some(outcome);
         }
-        let stay = self.lanes.away.spawn_on(Stay(Some(guest)), &self.lanes.batch);
+        let stay = self.lanes.away.spawn_on(Stay::new(guest), &self.lanes.batch);
         self.place = Place::Away(AbortOnDropHandle::new(stay));
         None
     }
@@ -112,29 +114,63 @@ where
 }
 
 /// A guest's stay in the batch lane.
-struct Stay<F>(Option<Metered<F>>);
+struct Stay<F> {
+    guest: Option<Metered<F>>,
+    bell: Arc<Bell>,
+}
+
+impl<F> Stay<F> {
+    fn new(guest: Metered<F>) -> Stay<F> {
+        let bell = Bell { woken: Mutex::new(Some(Instant::now())), task: AtomicWaker::new() };
+        Stay { guest: Some(guest), bell: Arc::new(bell) }
+    }
+}
+
+/// Hears when a guest is woken: from then on it waits for its turn, which is no rest. Among many that compute each would
+/// else count as rested when its turn comes, and all of them would compute in the interactive lane.
+struct Bell {
+    /// Since when it waits for its turn.
+    woken: Mutex<Option<Instant>>,
+    task: AtomicWaker,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.lock().get_or_insert_with(Instant::now);
+        self.task.wake();
+    }
+}
 
 impl<F: Future + Unpin> Future for Stay<F> {
     type Output = Leave<F>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Leave<F>> {
-        if let Some(guest) = self.0.take_if(|guest| guest.is_rested(Instant::now())) {
+        let Stay { guest, bell } = &mut *self;
+        let now = Instant::now();
+        let woken = bell.woken.lock().take().unwrap_or(now);
+        if let Some(guest) = guest.take_if(|guest| guest.has_rested(woken, now)) {
             return Poll::Ready(Leave::Rested(guest));
         }
-        let Some(guest) = &mut self.0 else { return Poll::Pending };
-        let output = ready!(Pin::new(guest).poll(context));
+        let Some(running) = guest else { return Poll::Pending };
+        bell.task.register(context.waker());
+        let waker = Waker::from(bell.clone());
+        let output = ready!(Pin::new(running).poll(&mut Context::from_waker(&waker)));
         // The guest's store is dropped with its future, before anybody hears of its end.
-        self.0 = None;
+        *guest = None;
         Poll::Ready(Leave::Ended(output))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::metered::LONGEST_REST;
     use super::super::ticker::SLICE;
     use super::super::workers::Workers;
     use super::*;
-    use std::time::Duration;
 
     fn lane() -> String {
         std::thread::current().name().unwrap_or_default().to_string()
@@ -164,7 +200,13 @@ mod tests {
             let before = lane();
             compute().await;
             let computing = lane();
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            // What it owes after a slice that the kernel broke off, too.
+            for _ in 0..100 {
+                tokio::time::sleep(LONGEST_REST).await;
+                if lane() == "guest" {
+                    break;
+                }
+            }
             (before, computing, lane())
         };
         let guest = workers.executors().interactive.spawn(Laned::new(Box::pin(guest), lanes.clone()));

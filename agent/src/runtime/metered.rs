@@ -13,8 +13,11 @@ const CREDIT: Duration = SLICE;
 /// A resting guest earns its credit back at this fraction of the time that passes: one that uses less of a core than
 /// this in the long run stays interactive.
 const EARNED: u32 = 10;
-/// The most that a guest can owe: what it rests for before it counts as interactive again is `EARNED` times this.
+/// The most that a guest can owe.
 const DEBT: Duration = Duration::from_millis(10);
+/// What one that owes that rests for before it counts as interactive again.
+#[cfg(test)]
+pub(super) const LONGEST_REST: Duration = CREDIT.saturating_add(DEBT).saturating_mul(EARNED);
 
 /// Runs a guest's future on an account: charges each poll, and waits (without holding a worker) while the account is
 /// overdrawn. It also tells the ticker that a guest is running, which is what makes time slices end.
@@ -41,9 +44,14 @@ impl<F: Future + Unpin> Metered<F> {
         self.credit.is_used_up()
     }
 
-    /// Whether it has rested for long enough to have all of its credit again. Being throttled is no rest.
-    pub(super) fn is_rested(&self, now: Instant) -> bool {
-        self.throttle.is_none() && self.credit.is_full(now)
+    /// Whether it had rested for long enough to have all of its credit again when it was woken; it has waited for its turn
+    /// until `now`. Neither that nor being throttled is rest.
+    pub(super) fn has_rested(&mut self, woken: Instant, now: Instant) -> bool {
+        if self.throttle.is_some() {
+            return false;
+        }
+        self.credit.wait(woken, now);
+        self.credit.is_full(now)
     }
 
     /// Ready once the account lets guests run.
@@ -97,6 +105,11 @@ impl Credit {
     fn charge(&mut self, now: Instant, spent: Duration) {
         let left = self.at(now.checked_sub(spent).unwrap_or(now)) - nanos(spent);
         *self = Credit { nanos: left.max(-nanos(DEBT)), since: now };
+    }
+
+    /// Nothing is earned for the time from `woken` until `now`.
+    fn wait(&mut self, woken: Instant, now: Instant) {
+        *self = Credit { nanos: self.at(woken), since: now };
     }
 
     /// Nothing is earned for the time until `now`.
@@ -163,5 +176,24 @@ mod tests {
         assert!(credit.is_full(rested));
         credit.forgo(rested);
         assert!(!credit.is_full(rested + MS));
+    }
+
+    #[test]
+    fn waiting_for_its_turn_is_no_rest() {
+        let start = Instant::now();
+        let mut credit = Credit::new(start);
+        credit.charge(start + MS, MS);
+        // Among many that compute the next turn comes late, each time.
+        let mut now = start + MS;
+        for _ in 0..10 {
+            let woken = now;
+            now += 100 * MS;
+            credit.wait(woken, now);
+            assert!(!credit.is_full(now));
+            credit.charge(now + MS, MS);
+            now += MS;
+        }
+        credit.wait(now + LONGEST_REST, now + LONGEST_REST + MS);
+        assert!(credit.is_full(now + LONGEST_REST + MS), "what it rested for before it was woken counts");
     }
 }
