@@ -23,6 +23,10 @@ fn waits_for(reason: &str) -> impl Fn(&Value) -> bool {
     move |pod| container(pod)["state"]["waiting"]["reason"] == *reason
 }
 
+fn has_restarted(pod: &Value) -> bool {
+    container(pod)["restartCount"].as_u64().is_some_and(|count| count >= 1)
+}
+
 /// GET on a stream; the body as text.
 async fn get<IO>(io: IO, path: &str) -> String
 where
@@ -194,7 +198,7 @@ async fn a_restarted_agent_takes_its_pods_up_again() {
         container(&after)["lastState"]["terminated"]["containerID"],
         container(&before)["containerID"]
     );
-    assert!(!dir.path().join("pods/uid-goes").exists());
+    until_gone(&dir.path().join("pods/uid-goes")).await;
     agent.shutdown().await;
 }
 
@@ -226,7 +230,7 @@ async fn a_failing_liveness_probe_restarts_and_a_deadline_ends() {
     let spec = json!({"containers": [{"name": "s", "image": "sleeper", "livenessProbe": probe}],
         "terminationGracePeriodSeconds": 1});
     let path = world.pod("sick", spec);
-    let pod = world.until(&path, |pod| container(pod)["restartCount"] == 1).await;
+    let pod = world.until(&path, has_restarted).await;
     assert!(container(&pod)["lastState"]["terminated"]["exitCode"].as_i64().unwrap() > 128);
     assert!(world.event("sick", "Unhealthy").await.starts_with("Liveness probe failed: dial tcp"));
     assert_eq!(world.event("sick", "Killing").await, "Container s failed liveness probe, will be restarted");
@@ -242,16 +246,16 @@ async fn a_failing_liveness_probe_restarts_and_a_deadline_ends() {
 async fn a_startup_probe_gates_the_others_and_restarts_what_never_starts() {
     let (world, dir) = (World::new(), tempfile::tempdir().unwrap());
     let agent = world.agent(dir.path()).await;
-    let asked = |port: u16| json!({"tcpSocket": {"port": port}, "periodSeconds": 1, "failureThreshold": 1});
-    let spec = |port: u16| {
+    let asked = |port: u16, failures: u32| json!({"tcpSocket": {"port": port}, "periodSeconds": 1, "failureThreshold": failures});
+    let spec = |port: u16, failures: u32| {
         json!({"terminationGracePeriodSeconds": 0, "containers": [{"name": "h", "image": "hello",
-            "ports": [{"containerPort": 80}], "startupProbe": asked(port), "readinessProbe": asked(80)}]})
+            "ports": [{"containerPort": 80}], "startupProbe": asked(port, failures), "readinessProbe": asked(80, 1)}]})
     };
-    let path = world.pod("starts", spec(80));
+    let path = world.pod("starts", spec(80, 60));
     let pod = world.until(&path, is_ready).await;
     assert_eq!((&container(&pod)["started"], &container(&pod)["restartCount"]), (&json!(true), &json!(0)));
-    let path = world.pod("hangs", spec(81));
-    let pod = world.until(&path, |pod| container(pod)["restartCount"] == 1).await;
+    let path = world.pod("hangs", spec(81, 1));
+    let pod = world.until(&path, has_restarted).await;
     assert!(!is_ready(&pod), "{pod}");
     assert!(world.event("hangs", "Unhealthy").await.starts_with("Startup probe failed: dial tcp"));
     agent.shutdown().await;

@@ -31,6 +31,56 @@ struct State {
     log: Vec<(&'static str, String, Value)>,
 }
 
+impl State {
+    fn write(&mut self, kind: &'static str, path: &str, mut object: Value) -> Value {
+        let revision = self.log.len() + 1;
+        object["metadata"]["resourceVersion"] = revision.to_string().into();
+        if kind == "DELETED" {
+            self.objects.remove(path);
+        } else {
+            self.objects.insert(path.into(), object.clone());
+        }
+        self.log.push((kind, path.into(), object.clone()));
+        object
+    }
+
+    /// The answer to a write.
+    fn answer(&mut self, method: &Method, path: &str, object: Value) -> Response<Body> {
+        let item = path.strip_suffix("/status").unwrap_or(path);
+        let known = self.objects.get(item).cloned();
+        match (method.as_str(), known) {
+            ("POST", _) => {
+                let mut object = object;
+                if path == "/api/v1/nodes" {
+                    object["spec"]["podCIDR"] = "10.244.0.0/24".into();
+                }
+                let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                let made = self.write("ADDED", &format!("{path}/{name}"), object.clone());
+                respond(StatusCode::CREATED, made.to_string().into())
+            }
+            ("PATCH", Some(known)) => {
+                let uid = &object["metadata"]["uid"];
+                if !uid.is_null() && *uid != known["metadata"]["uid"] {
+                    return refuse(StatusCode::CONFLICT, path);
+                }
+                let mut merged = known.clone();
+                merge(&mut merged, object);
+                if merged == known {
+                    return respond(StatusCode::OK, known.to_string().into());
+                }
+                respond(StatusCode::OK, self.write("MODIFIED", item, merged).to_string().into())
+            }
+            ("PUT", Some(_)) => {
+                respond(StatusCode::OK, self.write("MODIFIED", item, object).to_string().into())
+            }
+            ("DELETE", Some(known)) => {
+                respond(StatusCode::OK, self.write("DELETED", item, known).to_string().into())
+            }
+            _ => refuse(StatusCode::NOT_FOUND, path),
+        }
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct World {
     state: Arc<Mutex<State>>,
@@ -78,19 +128,14 @@ impl World {
         Agent::start(Config::new("node", dir), self.client(), reach).await.unwrap()
     }
 
-    fn write(&self, kind: &'static str, path: &str, mut object: Value) -> Value {
+    /// Reads and writes in one go: the agent and the test write at the same time.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
-        let revision = state.log.len() + 1;
-        object["metadata"]["resourceVersion"] = revision.to_string().into();
-        if kind == "DELETED" {
-            state.objects.remove(path);
-        } else {
-            state.objects.insert(path.into(), object.clone());
-        }
-        state.log.push((kind, path.into(), object.clone()));
+        let done = change(&mut state);
+        let revision = state.log.len();
         drop(state);
         self.changes.send_replace(revision);
-        object
+        done
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
@@ -99,8 +144,10 @@ impl World {
 
     /// Creates or replaces an object.
     pub(crate) fn put(&self, path: &str, object: Value) {
-        let kind = if self.get(path).is_some() { "MODIFIED" } else { "ADDED" };
-        self.write(kind, path, object);
+        self.change(|state| {
+            let kind = if state.objects.contains_key(path) { "MODIFIED" } else { "ADDED" };
+            state.write(kind, path, object);
+        });
     }
 
     /// Creates a pod that is bound to the node.
@@ -118,16 +165,20 @@ impl World {
 
     /// Asks for an orderly deletion, as the API server does.
     pub(crate) fn delete(&self, path: &str, grace_seconds: u64) {
-        let mut object = self.get(path).unwrap();
-        object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
-        object["metadata"]["deletionGracePeriodSeconds"] = grace_seconds.into();
-        self.put(path, object);
+        self.change(|state| {
+            let mut object = state.objects[path].clone();
+            object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+            object["metadata"]["deletionGracePeriodSeconds"] = grace_seconds.into();
+            state.write("MODIFIED", path, object);
+        });
     }
 
     /// Takes an object away at once.
     pub(crate) fn remove(&self, path: &str) {
-        let object = self.get(path).unwrap();
-        self.write("DELETED", path, object);
+        self.change(|state| {
+            let object = state.objects[path].clone();
+            state.write("DELETED", path, object);
+        });
     }
 
     /// Waits until the object (null once it is gone) is as wanted, and gives it.
@@ -175,39 +226,13 @@ impl World {
             return respond(StatusCode::OK, blob.clone());
         }
         let object: Value = serde_json::from_slice(body).unwrap_or_default();
-        let item = path.strip_suffix("/status").unwrap_or(path);
-        let known = self.get(item);
-        match (method.as_str(), known) {
-            ("GET", Some(known)) => respond(StatusCode::OK, known.to_string().into()),
-            ("GET", None) if is_collection(path) => self.collection(path, query),
-            ("POST", _) => {
-                let mut object = object;
-                if path == "/api/v1/nodes" {
-                    object["spec"]["podCIDR"] = "10.244.0.0/24".into();
-                }
-                let name = object["metadata"]["name"].as_str().unwrap_or_default();
-                let made = self.write("ADDED", &format!("{path}/{name}"), object.clone());
-                respond(StatusCode::CREATED, made.to_string().into())
-            }
-            ("PATCH", Some(known)) => {
-                let uid = &object["metadata"]["uid"];
-                if !uid.is_null() && *uid != known["metadata"]["uid"] {
-                    return refuse(StatusCode::CONFLICT, path);
-                }
-                let mut merged = known.clone();
-                merge(&mut merged, object);
-                if merged == known {
-                    return respond(StatusCode::OK, known.to_string().into());
-                }
-                respond(StatusCode::OK, self.write("MODIFIED", item, merged).to_string().into())
-            }
-            ("PUT", Some(_)) => {
-                respond(StatusCode::OK, self.write("MODIFIED", item, object).to_string().into())
-            }
-            ("DELETE", Some(known)) => {
-                respond(StatusCode::OK, self.write("DELETED", item, known).to_string().into())
-            }
-            _ => refuse(StatusCode::NOT_FOUND, path),
+        if method != Method::GET {
+            return self.change(|state| state.answer(method, path, object));
+        }
+        match self.get(path) {
+            Some(known) => respond(StatusCode::OK, known.to_string().into()),
+            None if is_collection(path) => self.collection(path, query),
+            None => refuse(StatusCode::NOT_FOUND, path),
         }
     }
 

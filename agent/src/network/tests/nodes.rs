@@ -2,6 +2,7 @@
 
 use super::*;
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -147,13 +148,20 @@ async fn much_goes_both_ways_and_arrives_whole() {
     assert!(sent == received, "{} bytes of {}", received.len(), sent.len());
 }
 
-/// Writes until there is no room for a while in which everything else has come to rest.
+/// Turns of the test's only thread after which everything has come to rest if nothing has moved: each lets all go on that can.
+const TURNS_TO_REST: usize = 1000;
+
+/// Writes until there is no room and everything else has come to rest.
 async fn fill(connection: &mut Connection) -> usize {
-    let mut written = 0;
-    while let Ok(Ok(length)) =
-        tokio::time::timeout(std::time::Duration::from_millis(300), connection.write(&[1; 32 << 10])).await
-    {
-        written += length;
+    let (mut written, mut turns) = (0, 0);
+    while turns < TURNS_TO_REST {
+        match connection.write(&[1; 32 << 10]).now_or_never() {
+            Some(length) => (written, turns) = (written + length.unwrap(), 0),
+            None => {
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+        }
     }
     written
 }
