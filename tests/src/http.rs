@@ -71,6 +71,16 @@ fn unchunk(mut body: &str) -> String {
     whole
 }
 
+/// Waits until `good` likes `count` answers in a row on `/`: a Service's pods answer in turn.
+pub fn all_say(at: SocketAddr, count: usize, good: impl Fn(&str) -> bool) {
+    wait::until(&format!("{count} good answers on {at}"), 60, || {
+        (0..count).try_for_each(|_| match get(at, "/")? {
+            (200, body) if good(&body) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+    });
+}
+
 /// Waits until replicas of `hello` answer at `at`, exactly those of these names.
 pub fn all_answer(at: SocketAddr, expected: &BTreeSet<String>) {
     wait::until(&format!("answers on {at} from {expected:?}"), 60, || {

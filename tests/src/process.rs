@@ -14,6 +14,9 @@ use std::time::Duration;
 /// How long a start may take on a loaded machine.
 const START_SECONDS: u64 = 90;
 
+/// What ends sooner has not waited for the grace of pods, which is 30 s, not even on a loaded machine.
+pub const PROMPT: Duration = Duration::from_secs(20);
+
 /// What sets a process's clock: Debian's package faketime. The loader fills in the machine's name for its libraries.
 const CLOCK: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
 

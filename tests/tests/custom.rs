@@ -69,7 +69,7 @@ fn transcript(name: &str) {
     println!("{}", kubectl.run("version").ok());
     contains(&kubectl.stdin("apply -f -", DEFINITION).ok(), &["backups.example.com created"]);
     contains(
-        &kubectl.run("wait crd/backups.example.com --for=condition=Established --timeout=10s").ok(),
+        &kubectl.run("wait crd/backups.example.com --for=condition=Established --timeout=60s").ok(),
         &["condition met"],
     );
     contains(&kubectl.run("get crd backups.example.com").ok(), &["CREATED AT"]);
@@ -138,7 +138,7 @@ fn changing(kubectl: &Kubectl) {
     let status = r#"{"status":{"phase":"Done"}}"#;
     kubectl.args(&["patch", "backup", "nightly", "--subresource=status", "--type=merge", "-p", status]).ok();
     contains(
-        &kubectl.run("wait backup/nightly --for=jsonpath={.status.phase}=Done --timeout=10s").ok(),
+        &kubectl.run("wait backup/nightly --for=jsonpath={.status.phase}=Done --timeout=60s").ok(),
         &["condition met"],
     );
     assert_eq!(kubectl.path("backup nightly", "{.metadata.generation}"), "3");
@@ -157,7 +157,7 @@ fn the_definitions_of_an_operator_are_taken_as_they_are() {
         &kubectl.args(&["create", "-f", directory.to_str().unwrap()]).ok(),
         &["daskclusters.kubernetes.dask.org created"],
     );
-    kubectl.run("wait crd --all --for=condition=Established --timeout=20s").ok();
+    kubectl.run("wait crd --all --for=condition=Established --timeout=60s").ok();
     let cluster_yaml = tool("dask/dask_kubernetes/operator/controller/tests/resources/simplecluster.yaml");
     contains(
         &kubectl.args(&["apply", "-f", cluster_yaml.to_str().unwrap()]).ok(),
@@ -190,7 +190,7 @@ fn the_command_line_knows_kinds_that_were_defined() {
         .fails_with("no matches for kind \"Backup\" in version \"example.com/v1\"");
     let definition = manifest("definition.yaml", DEFINITION);
     contains(&peapod(&format!("apply -f {definition}")).ok(), &["backups.example.com created"]);
-    kubectl.run("wait crd/backups.example.com --for=condition=Established --timeout=20s").ok();
+    kubectl.run("wait crd/backups.example.com --for=condition=Established --timeout=60s").ok();
     for said in ["created", "unchanged"] {
         assert_eq!(
             peapod(&format!("apply -f {backup}")).ok(),

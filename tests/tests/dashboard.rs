@@ -2,10 +2,9 @@
 
 use peapod_tests::cluster::Cluster;
 use peapod_tests::file;
-use peapod_tests::process::Place;
+use peapod_tests::process::{PROMPT, Place};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 /// Runs the journey `name`; `act` does what it asks for.
 fn journey(name: &str, cluster: &mut Cluster, mut act: impl FnMut(&mut Cluster, &str) -> String) {
@@ -83,7 +82,7 @@ fn hostile_strings_are_text() {
 fn the_page_survives_a_restart_of_the_server() {
     journey("restart", &mut Cluster::start(&[]), |cluster, asked| {
         match asked {
-            "stop the server" => cluster.terminate(Duration::from_secs(20)),
+            "stop the server" => cluster.terminate(PROMPT),
             "start the server" => cluster.up(),
             other => panic!("the journey asked for {other:?}"),
         }
@@ -93,8 +92,8 @@ fn the_page_survives_a_restart_of_the_server() {
 
 #[test]
 fn a_second_node_is_seen_to_go_and_come() {
-    // Longer than a heartbeat, and short of what the journey waits for.
-    let mut cluster = Cluster::start(&["--node-grace", "15"]);
+    // Two heartbeats may be lost or late, and it is short of what the journey waits for.
+    let mut cluster = Cluster::start(&["--node-grace", "25"]);
     let mut far = cluster.join(&Place::own(), "far", &[]);
     journey("nodes", &mut cluster, |_, asked| {
         match asked {

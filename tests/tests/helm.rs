@@ -4,11 +4,13 @@ use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::{Kubectl, contains};
 use peapod_tests::{file, http, tool, wait};
 
-/// What the objects of the release say.
-fn state(kubectl: &Kubectl) -> String {
-    let replicas = kubectl.path("deployment web", "{.status.readyReplicas}");
-    let text = kubectl.path("greetings.example.com web", "{.spec.text}");
-    format!("{replicas} {text}")
+/// The objects of the release say that. Helm waits for ReplicaSets; the Deployment's status follows.
+fn says(kubectl: &Kubectl, replicas: &str, text: &str) {
+    assert_eq!(kubectl.path("deployment web", "{.spec.replicas}"), replicas);
+    assert_eq!(kubectl.path("greetings.example.com web", "{.spec.text}"), text);
+    kubectl.becomes("deployment web", "{.status.replicas} {.status.readyReplicas}", |ready| {
+        ready == format!("{replicas} {replicas}")
+    });
 }
 
 #[test]
@@ -20,7 +22,7 @@ fn a_chart_lives_through_its_releases() {
     let run = |line: &str| helm.run(&line.replace("CHART", chart.to_str().unwrap()));
 
     contains(&run("install web CHART --wait --timeout 60s").ok(), &["STATUS: deployed", "REVISION: 1"]);
-    assert_eq!(state(&kubectl), "2 hello");
+    says(&kubectl, "2", "hello");
     contains(&kubectl.run("logs web-before").ok(), &["revision 1", "done"]);
     let at = cluster.node_port("web");
     let (code, body) = wait::until("an answer of the release", 30, || http::get(at, "/"));
@@ -28,14 +30,14 @@ fn a_chart_lives_through_its_releases() {
     run("install web CHART").fails_with("cannot re-use a name that is still in use");
 
     run("upgrade web CHART --set replicas=3,greeting=hi --wait --timeout 60s").ok();
-    assert_eq!(state(&kubectl), "3 hi");
+    says(&kubectl, "3", "hi");
     contains(&kubectl.run("get greetings").ok(), &["TEXT", "hi"]);
     contains(&run("get manifest web").ok(), &["kind: Greeting", "replicas: 3"]);
     run("upgrade web CHART --set greeting=far-too-long-for-a-greeting").fails_with("spec.text: Too long");
     assert_eq!(kubectl.path("greetings.example.com web", "{.spec.text}"), "hi", "nothing was half done");
 
     run("rollback web 1 --wait --timeout 60s").ok();
-    assert_eq!(state(&kubectl), "2 hello");
+    says(&kubectl, "2", "hello");
     contains(&run("history web").ok(), &["superseded", "failed", "Rollback to 1"]);
     contains(&run("list").ok(), &["web", "greeter-0.1.0", "deployed"]);
     contains(&run("test web --logs --timeout 60s").ok(), &["Phase:          Succeeded", "hello from web-"]);
@@ -79,7 +81,7 @@ fn a_chart_that_others_wrote_is_taken_as_it_is() {
     let more = "replicaCount=2,service.type=NodePort,ingress.enabled=true";
     run(&format!("upgrade web CHART -n web --reuse-values --set {more} --wait --timeout 60s")).ok();
     let name = "web-redis-commander";
-    assert_eq!(kubectl.path(&format!("deployment {name} -n web"), "{.status.readyReplicas}"), "2");
+    kubectl.becomes(&format!("deployment {name} -n web"), "{.status.readyReplicas}", |ready| ready == "2");
     assert_eq!(
         kubectl.path(&format!("ingress {name} -n web"), "{.spec.rules[0].host}"),
         "chart-example.local"
@@ -101,7 +103,7 @@ fn a_chart_that_others_wrote_is_taken_as_it_is() {
     );
 
     run("rollback web 2 -n web --wait --timeout 60s").ok();
-    assert_eq!(kubectl.path(&format!("deployment {name} -n web"), "{.status.replicas}"), "1");
+    kubectl.becomes(&format!("deployment {name} -n web"), "{.status.replicas}", |count| count == "1");
     assert_eq!(
         kubectl.path(&format!("service {name} -n web"), "{.spec.type} {.spec.ports[0].nodePort}"),
         "ClusterIP "

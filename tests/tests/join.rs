@@ -2,11 +2,10 @@
 
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::Kubectl;
-use peapod_tests::process::Place;
+use peapod_tests::process::{PROMPT, Place};
 use peapod_tests::{http, wait};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
-use std::time::Duration;
 
 const RESTARTS: &str = "{.status.containerStatuses[0].restartCount}";
 const READY: &str = "{.status.conditions[?(@.type=='Ready')].status}";
@@ -91,7 +90,7 @@ fn an_agent_that_comes_back_takes_its_pods_up_again() {
     for (restart, gently) in [(1, false), (2, true)] {
         counted(&kubectl, "counter", 5);
         if gently {
-            node.terminate(Duration::from_secs(5))
+            node.terminate(PROMPT)
         } else {
             node.kill()
         }
@@ -121,7 +120,7 @@ fn pods_run_on_while_the_server_is_away() {
     let mut last = counted(&kubectl, "counter", 3);
     for gently in [false, true] {
         if gently {
-            cluster.terminate(Duration::from_secs(5))
+            cluster.terminate(PROMPT)
         } else {
             cluster.kill()
         }

@@ -119,13 +119,20 @@ fn an_operator_that_others_wrote_reconciles_its_objects() {
     drop(operator);
     release("uninstall op --wait");
     kubectl.run("get clusterrole op-dask-kubernetes-operator-role-cluster").fails_with("NotFound");
-    assert_eq!(kubectl.run("get all -n dask -o name").ok(), "");
+    // Helm waits for the Deployment; what it owns goes after it.
+    wait::until("nothing of the release is left", 60, || {
+        match kubectl.run("get all -n dask -o name").ok().as_str() {
+            "" => Ok(()),
+            left => Err(left.to_string()),
+        }
+    });
     kubectl.run("get crd daskclusters.kubernetes.dask.org").ok();
 }
 
 fn a_cluster_gets_its_parts(kubectl: &Kubectl) {
     kubectl.stdin("apply -f -", &resource("simplecluster")).ok();
     kubectl.run("wait daskcluster/simple --for=jsonpath={.status.phase}=Running --timeout=60s").ok();
+    kubectl.run("wait daskworkergroup/simple-default --for=create --timeout=60s").ok();
     kubectl.run("wait deployment/simple-scheduler --for=condition=Available --timeout=60s").ok();
     assert_eq!(kubectl.path("service simple-scheduler", "{.spec.ports[*].port}"), "8786 8787");
     let owner = |what: &str| {

@@ -4,7 +4,6 @@
 use peapod_tests::by_both_kubectls;
 use peapod_tests::cluster::Cluster;
 use peapod_tests::kubectl::{Kubectl, contains};
-use peapod_tests::wait;
 
 by_both_kubectls!(transcript);
 
@@ -93,12 +92,7 @@ fn granting(kubectl: &Kubectl) {
     kubectl.run("create clusterrole sum --aggregation-rule=team=true").ok();
     kubectl.run("create clusterrole part --verb=list --resource=secrets").ok();
     kubectl.run("label clusterrole part team=true").ok();
-    wait::until("the gathered rules", 10, || {
-        match kubectl.path("clusterrole sum", "{.rules[0].resources[0]}").as_str() {
-            "secrets" => Ok(()),
-            other => Err(other.to_string()),
-        }
-    });
+    kubectl.becomes("clusterrole sum", "{.rules[0].resources[0]}", |resource| resource == "secrets");
 }
 
 const RECONCILED: &str = r#"

@@ -112,6 +112,8 @@ fn looking(kubectl: &Kubectl) {
 
 /// The ways to look at events. Those of one second are in the order in which they happened.
 fn events(kubectl: &Kubectl, pod: &str) {
+    // The node tells of it a little later than of the pod's being ready.
+    kubectl.event_says(pod, "Normal", "Started", "Started container hello");
     let order = ["Scheduled", "Pulling", "Pulled", "Created", "Started"];
     for line in [format!("events --for pod/{pod}"), format!("describe pod {pod}")] {
         let said = kubectl.run(&line).ok();
@@ -188,10 +190,7 @@ fn rollouts(kubectl: &Kubectl) {
 
 fn logs(kubectl: &Kubectl) {
     kubectl.stdin("apply -f -", JOB).ok();
-    wait::until("the job's end", 30, || match kubectl.path("pod lines", "{.status.phase}").as_str() {
-        "Succeeded" => Ok(()),
-        other => Err(other.to_string()),
-    });
+    kubectl.becomes("pod lines", "{.status.phase}", |phase| phase == "Succeeded");
     let all = kubectl.run("logs lines").ok();
     assert!(all.ends_with("done\n") && all.lines().count() >= 2, "{all}");
     assert_eq!(kubectl.run("logs lines --tail=1").ok().lines().count(), 1);

@@ -104,9 +104,11 @@ fn kubectl_meets_a_webhook_in_a_pod() {
     kubectl.stdin("apply -f -", service).ok();
     kubectl.run("wait --for=condition=Ready pod/hook --timeout=60s").ok();
     kubectl.log_says("hook", "forwarding 8443");
-    kubectl.becomes("endpointslices", "{.items[*].endpoints[*].conditions.ready}", |ready| {
-        ready.contains("true")
-    });
+    kubectl.becomes(
+        "endpointslices -l kubernetes.io/service-name=hook",
+        "{.items[*].endpoints[*].conditions.ready}",
+        |ready| ready.contains("true"),
+    );
 
     let configuration = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": "hook"}, "webhooks": [{"name": "hook.example.com", "sideEffects": "None", "timeoutSeconds": 5,

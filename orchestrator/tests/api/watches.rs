@@ -96,7 +96,7 @@ async fn time_and_shutdown_end_watches_cleanly() {
     let mut events = Events::of(&mut short, &format!("{MAPS}?{query}&timeoutSeconds=1"), JSON).await;
     assert_eq!(events.next().await, None);
     let mut events = Events::of(&mut long, &format!("{MAPS}?{query}"), JSON).await;
-    let stopping = tokio::time::timeout(Duration::from_secs(5), world.plane.shutdown());
+    let stopping = tokio::time::timeout(Duration::from_secs(60), world.plane.shutdown());
     let (ended, stopped) = tokio::join!(events.next(), stopping);
     assert_eq!(ended, None);
     stopped.expect("the server stops although a watch was open");

@@ -134,12 +134,22 @@ async function informs() {
   await informer.stop();
 }
 
+/** Scales at the version that is read, which is another one if a controller has written meanwhile. */
+async function replaceScale(replicas) {
+  for (;;) {
+    const body = await apps.readNamespacedDeploymentScale({ name: 'web', namespace });
+    assert.equal(body.status.selector, 'app=web');
+    body.spec.replicas = replicas;
+    try {
+      return await apps.replaceNamespacedDeploymentScale({ name: 'web', namespace, body });
+    } catch (error) {
+      assert.equal(error.code, 409, error.body);
+    }
+  }
+}
+
 async function subresources() {
-  const scale = await apps.readNamespacedDeploymentScale({ name: 'web', namespace });
-  assert.equal(scale.status.selector, 'app=web');
-  scale.spec.replicas = 2;
-  const scaled = await apps.replaceNamespacedDeploymentScale({ name: 'web', namespace, body: scale });
-  assert.equal(scaled.spec.replicas, 2);
+  assert.equal((await replaceScale(2)).spec.replicas, 2);
   const back = [{ op: 'replace', path: '/spec/replicas', value: 0 }];
   await apps.patchNamespacedDeploymentScale({ name: 'web', namespace, body: back }, as(PatchStrategy.JsonPatch));
   const status = await apps.patchNamespacedDeploymentStatus(

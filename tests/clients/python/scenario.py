@@ -177,11 +177,20 @@ def watches(core):
     assert seen == [("ADDED", "w"), ("MODIFIED", "w"), ("DELETED", "w")], seen
 
 
+def replace_scale(apps, replicas):
+    """Scales at the version that is read, which is another one if a controller has written meanwhile."""
+    while True:
+        scale = apps.read_namespaced_deployment_scale("web", NAMESPACE)
+        assert (scale.spec.replicas, scale.status.selector) == (0, "app=web")
+        scale.spec.replicas = replicas
+        try:
+            return apps.replace_namespaced_deployment_scale("web", NAMESPACE, scale)
+        except ApiException as error:
+            assert error.status == 409, error.body
+
+
 def subresources(core, apps):
-    scale = apps.read_namespaced_deployment_scale("web", NAMESPACE)
-    assert (scale.spec.replicas, scale.status.selector) == (0, "app=web")
-    scale.spec.replicas = 1
-    assert apps.replace_namespaced_deployment_scale("web", NAMESPACE, scale).spec.replicas == 1
+    assert replace_scale(apps, 1).spec.replicas == 1
     for event in watch.Watch().stream(apps.list_namespaced_deployment, NAMESPACE, timeout_seconds=60):
         if event["object"].status.ready_replicas == 1:
             break

@@ -157,8 +157,8 @@ impl Life {
 
     fn shows(&self, release: &Release, revision: usize) {
         for (object, path, shown) in self.shows {
-            let found = release.kubectl.path(object, path);
-            assert_eq!(found, shown[revision - 1], "{object} {path}");
+            // Statuses follow what Helm has waited for.
+            release.kubectl.becomes(object, path, |found| found == shown[revision - 1]);
         }
     }
 

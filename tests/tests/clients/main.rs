@@ -46,6 +46,8 @@ fn headlamp_gets_what_it_asks_for() {
     let cluster = Cluster::start(&[]);
     let kubectl = cluster.kubectl();
     kubectl.apply("manifests/hello.yaml");
+    // It is scaled at the version that was read: nobody else must write to it any more.
+    kubectl.run("rollout status deployment/hello --timeout=60s").ok();
     kubectl.run("create serviceaccount headlamp").ok();
     kubectl
         .run("create clusterrolebinding headlamp --clusterrole=cluster-admin --serviceaccount=default:headlamp")
