@@ -99,7 +99,7 @@ impl FrontDoor {
         if FrontDoor::admits_all(&snapshot, &asked.target.kind) {
             return Ok(Vec::new());
         }
-        if old.is_none() && asked.target.subresource.is_none() {
+        if old.is_none() && asked.target.subresource.is_none() && asked.target.kind.stored() {
             admission::complete(&snapshot, &asked.target.kind, object, self.moment(&snapshot).stamp.seed)?;
         }
         let old = old.map(|old| asked.seen(&old.value()).into_owned());
@@ -164,8 +164,8 @@ impl FrontDoor {
         Ok(warnings)
     }
 
-    /// Asks policies and webhooks about what is created as a part of an object: a Binding, an Eviction, a
-    /// TokenRequest. Returns the warnings. Errors: as of [`FrontDoor::mutate`] and [`FrontDoor::judge`].
+    /// Asks policies and webhooks about what is created and not kept: a Binding, an Eviction, a TokenRequest, a question
+    /// about rights. Returns the warnings. Errors: as of [`FrontDoor::mutate`] and [`FrontDoor::judge`].
     pub(crate) async fn admit_part(
         &self,
         user: &User,

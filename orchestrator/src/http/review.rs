@@ -2,7 +2,7 @@
 
 use super::Inner;
 use super::resource::Target;
-use crate::front_door::{Body, FieldValidation, Shown, WriteOptions, Written};
+use crate::front_door::{Body, Shown, WriteOptions, Written};
 use jiff::Timestamp;
 use peapod_api::Error;
 use peapod_core::auth::{self, Attributes, User, account, review};
@@ -11,16 +11,18 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// POST of a question. Errors: 400, 403, 422.
-pub(super) fn answer(
+/// POST of a question, which webhooks may change or refuse to have answered. Errors: 400, 403, 422.
+pub(super) async fn answer(
     api: &Inner,
     user: &User,
     target: &Target<'_>,
     body: &Body,
-    validation: FieldValidation,
+    options: &WriteOptions,
 ) -> Result<Written, Error> {
     let (snapshot, kind) = (permitted(api, user, target)?, &target.kind);
-    let (mut question, warnings) = api.door.read(&kind.api_version(), &kind.kind, body, validation)?;
+    let (mut question, mut warnings) =
+        api.door.read(&kind.api_version(), &kind.kind, body, options.field_validation)?;
+    warnings.extend(api.door.admit_part(user, &target.to_front_door(), &mut question, options).await?);
     question["status"] = match &*kind.kind {
         "TokenReview" => of_token(api, &question)?,
         _ => review::answer(&snapshot, user, target.namespace, &question)?,

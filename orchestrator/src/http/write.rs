@@ -42,7 +42,7 @@ pub(super) async fn answer(
             door.bind(user, to, object_body(&content_type, bytes)?, options).await?
         }
         "create" if !target.kind.stored() => {
-            review::answer(api, user, target, &object_body(&content_type, bytes)?, options.field_validation)?
+            review::answer(api, user, target, &object_body(&content_type, bytes)?, &options).await?
         }
         "create" if target.subresource == Some(Subresource::Token) => {
             review::token(api, user, target, &object_body(&content_type, bytes)?, &options).await?

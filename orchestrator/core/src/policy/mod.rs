@@ -99,7 +99,7 @@ impl Set {
     }
 }
 
-/// Nobody locks himself out: policies do not speak of policies, nor of questions.
+/// Nobody locks himself out: policies do not speak of policies, nor, as webhooks may, of questions about rights.
 fn is_beyond_policies(write: &Write<'_>) -> bool {
     write.kind.group == ADMISSION_GROUP || !write.kind.stored()
 }

@@ -191,7 +191,9 @@ async fn nobody_locks_himself_out() {
     assert_eq!(create(&mut admin, &map("a")).await.0, 400);
     let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}});
-    admin.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &review).await;
+    let reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let asked = admin.ask(Method::POST, reviews, &[], review.to_string()).await;
+    assert_eq!(asked.status(), 400, "as in Kubernetes, questions are put to webhooks: {}", asked.text());
     for resource in ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"] {
         let path = format!("{}/{resource}/x", super::GROUP);
         assert_eq!(admin.ask(Method::DELETE, &path, &[], "").await.status(), 200);

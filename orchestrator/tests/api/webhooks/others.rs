@@ -1,7 +1,7 @@
 //! Writes that are no requests for objects, and webhooks that are in pods.
 
 use super::server::{Server, allow, patch, respond};
-use super::{Sort, create, map, register};
+use super::{GROUP, Sort, create, map, register};
 use crate::client::{Events, World};
 use bytes::Bytes;
 use http::Method;
@@ -99,6 +99,64 @@ async fn bindings_tokens_and_evictions_are_asked_about_as_such() {
         ("CREATE", "eviction", "Eviction"),
     ];
     assert_eq!(asked, expected.map(|(a, b, c)| (a.into(), b.into(), c.into())));
+}
+
+#[tokio::test]
+async fn questions_about_rights_are_put_to_webhooks_and_not_to_policies() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let server = Server::start(|request| async move {
+        match request["object"]["spec"]["user"].as_str() {
+            Some("mallory") => {
+                respond(&request, json!({"allowed": false, "status": {"message": "not about her"}}))
+            }
+            Some("alias") => {
+                patch(&request, json!([{"op": "replace", "path": "/spec/user", "value": "root"}]))
+            }
+            _ => allow(&request),
+        }
+    })
+    .await;
+    let mut hook = server.hook("reviews.example.com", &["*"]);
+    hook["rules"][0]["apiGroups"] = json!(["authorization.k8s.io", "authentication.k8s.io"]);
+    register(&mut admin, Sort::Mutating, "reviews", json!([hook])).await;
+    let nothing = json!({"metadata": {"name": "nothing"}, "spec": {
+        "matchConstraints": {"resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"],
+            "resources": ["*"]}]}, "validations": [{"expression": "false"}]}});
+    admin.create(&format!("{GROUP}/validatingadmissionpolicies"), &nothing).await;
+    let binding = json!({"metadata": {"name": "nothing"}, "spec": {"policyName": "nothing", "validationActions": ["Deny"]}});
+    admin.create(&format!("{GROUP}/validatingadmissionpolicybindings"), &binding).await;
+    assert_eq!(create(&mut admin, &map("a")).await.0, 422, "the policy is in force");
+
+    let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    let about = |user: &str| {
+        json!({"spec": {"user": user, "groups": ["system:masters"],
+        "resourceAttributes": {"verb": "get", "resource": "pods"}}})
+    };
+    let alias = admin.create(reviews, &about("alias")).await;
+    assert_eq!((&alias["spec"]["user"], &alias["status"]["allowed"]), (&json!("root"), &json!(true)));
+    let mallory = admin.ask(Method::POST, reviews, &[], about("mallory").to_string()).await;
+    assert_eq!(mallory.status(), 400, "{}", mallory.text());
+    assert_eq!(
+        mallory.message(),
+        "admission webhook \"reviews.example.com\" denied the request: not about her"
+    );
+    let local = "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews";
+    let mut here = about("bob");
+    here["metadata"] = json!({"namespace": "default"});
+    here["spec"]["resourceAttributes"]["namespace"] = "default".into();
+    admin.create(local, &here).await;
+    admin.create("/apis/authentication.k8s.io/v1/tokenreviews", &json!({"spec": {"token": "x"}})).await;
+    admin.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", &json!({})).await;
+    let asked: Vec<_> = server.seen().iter().map(|request| request["resource"]["resource"].clone()).collect();
+    let expected = [
+        "subjectaccessreviews",
+        "subjectaccessreviews",
+        "localsubjectaccessreviews",
+        "tokenreviews",
+        "selfsubjectreviews",
+    ];
+    assert_eq!(asked, expected.map(|name| json!(name)));
 }
 
 /// A node whose pods are all at `to`, for connections of the server.
