@@ -122,6 +122,8 @@ pub struct Kind {
     /// Whether all that a cluster does about objects of this kind is done: for some, such as PodTemplates, that is nothing.
     /// Where it is not, creating one gives a warning.
     pub acted_on: bool,
+    /// What everybody is told who asks for it; empty if it is not deprecated.
+    pub deprecation: Text,
     /// What becomes of its objects.
     pub nature: Nature,
     /// Whether a custom resource definition makes it.
@@ -175,6 +177,7 @@ impl Kind {
             fields: Vec::new(),
             columns: Vec::new(),
             acted_on: false,
+            deprecation: own(""),
             nature: Nature::Stored,
             custom: true,
         })

@@ -27,4 +27,5 @@ pub mod snapshot;
 pub mod strategy;
 pub mod table;
 pub mod validation;
+mod warnings;
 pub mod webhook;

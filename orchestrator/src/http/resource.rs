@@ -1,6 +1,6 @@
 //! Requests for resources: from a path and a method to a verb of a kind, and on to what answers it.
 
-use super::answer::Answer;
+use super::answer::{Answer, add_warnings};
 use super::path::ResourcePath;
 use super::{Inner, Request, list, log, read, told, write};
 use http::Method;
@@ -109,10 +109,14 @@ pub(super) async fn answer(
         // What there is, is told only to who might see it.
         auth::authorize(&snapshot, user, &path.attributes(verb)).and(Err(error))
     })?;
-    match verb {
-        "get" | "list" | "watch" => reads(api, user, verb, &target, &request).await,
-        _ => write::answer(api, user, verb, &target, request).await,
+    let mut answer = match verb {
+        "get" | "list" | "watch" => reads(api, user, verb, &target, &request).await?,
+        _ => write::answer(api, user, verb, &target, request).await?,
+    };
+    if !target.kind.deprecation.is_empty() {
+        add_warnings(&mut answer, &[target.kind.deprecation.to_string()]);
     }
+    Ok(answer)
 }
 
 async fn reads(

@@ -1,6 +1,6 @@
 //! What is told and not kept: that the parts of the control plane are well. They live and die with the process that says so.
 
-use super::answer::{Answer, add_warnings, whole};
+use super::answer::{Answer, whole};
 use super::encode::{Form, ListMetadata};
 use super::query::{ListQuery, Query};
 use super::read::form;
@@ -14,8 +14,6 @@ use std::sync::Arc;
 
 /// Under the names by which clients know them.
 const PARTS: [&str; 3] = ["controller-manager", "etcd-0", "scheduler"];
-/// In Kubernetes' words.
-const DEPRECATED: &str = "v1 ComponentStatus is deprecated in v1.19+";
 
 /// GET of one or of all. Errors: 404.
 pub(super) fn answer(
@@ -33,9 +31,7 @@ pub(super) fn answer(
             form.object(&component(&target.kind, name))
         }
     };
-    let mut answer = whole(StatusCode::OK, content_type, body);
-    add_warnings(&mut answer, &[DEPRECATED.into()]);
-    Ok(answer)
+    Ok(whole(StatusCode::OK, content_type, body))
 }
 
 fn list(api: &Inner, form: &Form, kind: &Served, query: &Query) -> Result<super::encode::Encoded, Error> {

@@ -38,6 +38,38 @@ async fn the_parts_of_the_control_plane_are_told_and_not_kept() {
 }
 
 #[tokio::test]
+async fn what_is_deprecated_is_told_with_every_answer() {
+    let world = World::start().await;
+    let mut admin = world.admin().await;
+    let (endpoints, slices) = (
+        "/api/v1/namespaces/default/endpoints",
+        "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+    );
+    let own = json!({"metadata": {"name": "own"}}).to_string();
+    let one = format!("{endpoints}/own");
+    for (method, path, body) in [
+        (Method::POST, endpoints, own.as_str()),
+        (Method::GET, endpoints, ""),
+        (Method::GET, &one, ""),
+        (Method::DELETE, &one, ""),
+    ] {
+        let answer = admin.ask(method.clone(), path, &[], body.to_string()).await;
+        println!("{method} {path}: {} {}", answer.status(), answer.header("warning"));
+        let expected =
+            "299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\"";
+        assert!(answer.status() < 300 && answer.header("warning") == expected, "{method} {path}");
+    }
+    assert_eq!(admin.get(slices).await.header("warning"), "");
+    let service = json!({"metadata": {"name": "s"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}],
+        "externalName": "x.example.com", "selector": {"a": "b"}}});
+    let answer =
+        admin.ask(Method::POST, "/api/v1/namespaces/default/services", &[], service.to_string()).await;
+    assert_eq!(answer.status(), 201, "{}", answer.text());
+    let expected = "spec.externalName is ignored when spec.type is not \\\"ExternalName\\\"";
+    assert!(answer.header("warning").contains(expected), "{}", answer.header("warning"));
+}
+
+#[tokio::test]
 async fn a_binding_by_itself_binds_the_pod_that_it_names() {
     let world = World::start().await;
     let mut admin = world.admin().await;

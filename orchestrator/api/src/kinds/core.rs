@@ -84,6 +84,7 @@ pub(super) fn rows() -> Vec<Kind> {
         Kind {
             short_names: texts!("ep"),
             columns: vec![NAME, col("Endpoints", Cell::Computed("endpoints.addresses")), AGE],
+            deprecation: t("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
             ..row("", "Endpoints", "endpoints")
         },
         Kind {
@@ -201,6 +202,7 @@ pub(super) fn rows() -> Vec<Kind> {
                 col("Message", Cell::Computed("component.message")),
                 col("Error", Cell::Computed("component.error")),
             ],
+            deprecation: t("v1 ComponentStatus is deprecated in v1.19+"),
             nature: Nature::Told,
             ..row("", "ComponentStatus", "componentstatuses")
         },

@@ -68,6 +68,7 @@ fn row(group: &'static str, kind: &'static str, plural: &'static str) -> Kind {
         fields: Vec::new(),
         columns: vec![NAME, AGE],
         acted_on: true,
+        deprecation: t(""),
         nature: Nature::Stored,
         custom: false,
     }

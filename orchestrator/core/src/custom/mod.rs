@@ -35,8 +35,6 @@ pub struct Custom {
     pub kind: Kind,
     /// Where its `autoscaling/v1 Scale` is read and written, if it has one.
     pub scale: Option<ScalePaths>,
-    /// What clients that use a deprecated version are told.
-    pub deprecation: Option<String>,
     /// The schema as its author wrote it.
     pub published: Value,
     /// Whether this version is offered to clients.
@@ -105,9 +103,7 @@ impl Custom {
         validation: FieldValidation,
     ) -> Result<(Value, Vec<String>), Error> {
         let (types, api_version) = ([&*ENVELOPE, self.ty()], self.kind.api_version());
-        let (value, mut warnings) = object_by(types, &api_version, &self.kind.kind, decoded, validation)?;
-        warnings.extend(self.deprecation.clone());
-        Ok((value, warnings))
+        object_by(types, &api_version, &self.kind.kind, decoded, validation)
     }
 
     /// Drops what the schema does not know and nulls that mean nothing, and brings the metadata into its one form.

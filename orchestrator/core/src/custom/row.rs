@@ -19,7 +19,6 @@ pub(super) fn versions(spec: &Value, names: &Value, stored: &Value, since: u64) 
         Arc::new(Custom {
             kind: kind(spec, names, version),
             scale: scale(&version["subresources"]["scale"]),
-            deprecation: deprecation(spec, names, version),
             published: version["schema"]["openAPIV3Schema"].clone(),
             served: version["served"] == true,
             stored_as: format!("{}/{storage}", text(&spec["group"])),
@@ -66,6 +65,7 @@ fn kind(spec: &Value, names: &Value, version: &Value) -> Kind {
         fields: fields(spec),
         columns: columns(&version["additionalPrinterColumns"]),
         acted_on: true,
+        deprecation: deprecation(spec, names, version).into(),
         nature: Nature::Stored,
         custom: true,
     }
@@ -85,10 +85,13 @@ fn scale(value: &Value) -> Option<ScalePaths> {
     })
 }
 
-fn deprecation(spec: &Value, names: &Value, version: &Value) -> Option<String> {
-    let name = || format!("{}/{} {}", text(&spec["group"]), text(&version["name"]), text(&names["kind"]));
+fn deprecation(spec: &Value, names: &Value, version: &Value) -> String {
+    if version["deprecated"] != true {
+        return String::new();
+    }
     let own = version["deprecationWarning"].as_str().map(String::from);
-    (version["deprecated"] == true).then(|| own.unwrap_or_else(|| format!("{} is deprecated", name())))
+    let (group, kind) = (text(&spec["group"]), text(&names["kind"]));
+    own.unwrap_or_else(|| format!("{group}/{} {kind} is deprecated", text(&version["name"])))
 }
 
 /// The selectable fields of all versions: an object is stored once for all of them.

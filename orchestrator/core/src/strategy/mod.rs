@@ -44,6 +44,7 @@ use crate::patch::Operation;
 use crate::served::Served;
 use crate::validation::names::NameRule;
 use crate::validation::{Errors, metadata, text};
+use crate::warnings;
 use jiff::Timestamp;
 use peapod_api::{Error, Kind, Subresource, meta};
 use serde_json::{Map, Value};
@@ -307,6 +308,7 @@ fn finish(
 ) -> Result<Vec<String>, Error> {
     kind.validate(object, old, &mut findings.errors)?;
     (of(kind).validate)(object, &mut findings);
+    findings.warnings.extend(warnings::of(kind, object, old));
     outcome(kind, object, findings)
 }
 
