@@ -125,7 +125,7 @@ impl Process {
             match lines.iter().find_map(|line| line.strip_prefix(prefix)) {
                 Some(rest) => Ok(rest.to_string()),
                 None if ended => panic!("{} has ended:\n{}", self.name, self.log_text()),
-                None => Err(self.log_text()),
+                None => Err(format!("it said {lines:?}\n{}", self.log_text())),
             }
         })
     }

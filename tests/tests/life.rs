@@ -34,6 +34,8 @@ fn a_memory_bomb_and_a_burner_leave_their_neighbours_alone() {
     let hello = file("manifests/hello.yaml");
     let cluster = Cluster::start(&["--apply", hello.to_str().unwrap()]);
     let kubectl = cluster.kubectl();
+    // The node opens the port a little later than it tells that the pods are ready.
+    http::all_say(cluster.node_port("hello"), 3, |body| body.starts_with("hello from "));
     kubectl.apply("manifests/burner.yaml");
     kubectl.apply("manifests/memory-bomb.yaml");
     let ended = "{.status.containerStatuses[0].state.terminated['exitCode','reason']}";
