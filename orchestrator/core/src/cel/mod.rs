@@ -15,10 +15,12 @@ mod math;
 mod names;
 mod net;
 mod operators;
+mod parts;
 mod quantity;
 mod semver;
 mod text;
 mod time;
+mod types;
 mod value;
 
 pub(crate) use authorizer::{Resource, Rights};
@@ -70,7 +72,7 @@ fn parsed(source: &str) -> Result<Program, String> {
     let parser = macros::parser().max_recursion_depth(BRACKETS_LIMIT).error_recovery_limit(4);
     let parsed = parser.enable_optional_syntax(true).parse_with_source_info(source);
     let (expr, source) = parsed.map_err(|errors| errors.to_string())?;
-    if check::depth(&expr) > DEPTH_LIMIT {
+    if parts::depth(&expr) > DEPTH_LIMIT {
         return Err(format!("the expression is nested deeper than {DEPTH_LIMIT} levels"));
     }
     Ok(Program { expr, source })
@@ -176,7 +178,7 @@ impl Program {
 
     /// Whether it speaks of the variable `name`.
     pub(crate) fn mentions(&self, name: &str) -> bool {
-        check::mentions(&self.expr, name)
+        parts::mentions(&self.expr, name)
     }
 }
 

@@ -4,6 +4,7 @@ mod check;
 mod definition;
 mod fill;
 pub(crate) mod format;
+mod limits;
 mod row;
 mod rules;
 pub(crate) mod schema;
