@@ -118,9 +118,16 @@ impl Two {
         self.kubectl().path("pods", run)
     }
 
-    /// Waits until both agents have a connection of their own to the other: till then the server passes on what they say.
+    /// Waits until both agents have a connection of their own to the other: till then the server passes on what they say, and
+    /// each stream is an occasion to try.
     fn wait_for_direct(&self) {
+        let port = self.cluster.node_port("web").port();
         wait::until("connections from node to node", 60, || {
+            for machine in [self.near.place(), &self.far_machine] {
+                for _ in self.replicas() {
+                    http::get(SocketAddr::new(machine.host, port), "/")?;
+                }
+            }
             match [self.is_direct(&self.near, &self.far), self.is_direct(&self.far, &self.near)] {
                 [true, true] => Ok(()),
                 others => Err(format!("from near and from far: {others:?}")),
