@@ -27,7 +27,7 @@ pub fn send(
 ) -> Result<(u16, String), String> {
     let io = |error: std::io::Error| format!("{at}{path}: {error}");
     let mut stream = open(at, method, path, media_type, body).map_err(io)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(io)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(io)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(io)?;
     let text = String::from_utf8_lossy(&answer);

@@ -10,14 +10,6 @@ use std::process::{Child, Command, Output, Stdio};
 /// How long a condition may take; only something broken needs it.
 const PATIENCE_SECONDS: u64 = 60;
 
-/// What programs in Go say when a handshake took more than ten seconds, or when it took half a minute to ask what the server
-/// knows: a machine that stands still for so long, as virtual ones do at times, makes them say it. They have written nothing
-/// yet, and may be run again.
-const STOOD_STILL: [&str; 2] =
-    ["net/http: TLS handshake timeout", "(Client.Timeout exceeded while awaiting headers)"];
-/// How often a command is run that says so.
-const MAX_RUNS: usize = 3;
-
 /// Fails the test unless `text` has all the parts.
 pub fn contains(text: &str, parts: &[&str]) {
     for part in parts {
@@ -104,25 +96,20 @@ impl Kubectl {
 
     /// Runs with arguments as they are.
     pub fn args(&self, args: &[&str]) -> Ran {
-        again_if_it_stood_still(|| ran("kubectl", args, self.command(args).output().expect("kubectl starts")))
+        ran("kubectl", args, self.command(args).output().expect("kubectl starts"))
     }
 
     /// Runs with text on standard input.
     pub fn stdin(&self, line: &str, text: &str) -> Ran {
         let args: Vec<&str> = line.split_whitespace().collect();
-        again_if_it_stood_still(|| self.given(&args, text))
-    }
-
-    fn given(&self, args: &[&str], text: &str) -> Ran {
-        let mut command = self.command(args);
+        let mut command = self.command(&args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("kubectl starts");
         use std::io::Write;
         let written = child.stdin.take().expect("stdin is piped").write_all(text.as_bytes());
         let output = child.wait_with_output().expect("kubectl ends");
-        let ran = ran("kubectl", args, output);
-        written.unwrap_or_else(|error| panic!("{} did not read its input: {error}", ran.line));
-        ran
+        written.unwrap_or_else(|error| panic!("kubectl {line} did not read its input: {error}"));
+        ran("kubectl", &args, output)
     }
 
     /// Applies a manifest of the repository.
@@ -206,17 +193,6 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn again_if_it_stood_still(run: impl Fn() -> Ran) -> Ran {
-    for _ in 1..MAX_RUNS {
-        let ran = run();
-        if ran.code == 0 || !STOOD_STILL.iter().any(|text| ran.err.contains(text)) {
-            return ran;
-        }
-        println!("once more, because it said: {}", ran.err);
-    }
-    run()
 }
 
 /// What `program` left behind.
