@@ -1,5 +1,7 @@
 //! Formats of names, labels, keys and ports. Each function returns the complaints; none means that the text is good.
 
+use std::net::IpAddr;
+
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SUBDOMAIN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 const LABEL_KEY: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
@@ -257,12 +259,22 @@ pub fn data_key(text: &str) -> Vec<String> {
     out
 }
 
-/// An IPv4 or IPv6 address.
+/// An IPv4 or IPv6 address, in a form that means the same to everybody.
 pub fn ip(text: &str) -> Vec<String> {
-    match text.parse::<std::net::IpAddr>() {
-        Ok(_) => Vec::new(),
-        Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".into()],
-    }
+    let complaint = match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_some() => "must not be an IPv4-mapped IPv6 address",
+        Ok(_) => return Vec::new(),
+        Err(_) if has_leading_zeros(text) => "must not have leading 0s",
+        Err(_) => "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+    };
+    vec![complaint.into()]
+}
+
+/// Whether some programs would read `text` as an IPv4 address of octal numbers, others of decimal ones.
+fn has_leading_zeros(text: &str) -> bool {
+    let parts: Vec<Option<u16>> =
+        text.split('.').map(|part| part.parse().ok().filter(|_| !part.starts_with('+'))).collect();
+    parts.len() == 4 && parts.iter().all(|part| part.is_some_and(|n| n <= 255))
 }
 
 /// A path below a volume: relative and without `..`.
@@ -334,6 +346,16 @@ mod tests {
         );
         assert_eq!(dns1035_label("1a").len(), 1);
         assert_eq!(data_key(".."), ["must not be '..'"]);
+        for (address, expected) in [
+            ("10.0.0.5", None),
+            ("fd00::1", None),
+            ("010.0.0.5", Some("must not have leading 0s")),
+            ("::ffff:10.0.0.5", Some("must not be an IPv4-mapped IPv6 address")),
+            ("10.0.0", Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")),
+            ("256.0.0.1", Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")),
+        ] {
+            assert_eq!(ip(address), expected.into_iter().collect::<Vec<_>>(), "{address}");
+        }
         for text in ["", "-", "a-", ".", "a..b", "ä", "é-"] {
             assert!(!NameRule::Subdomain.check(text, false).is_empty(), "{text}");
         }

@@ -110,3 +110,15 @@ fn defaulting_is_stable_and_stays_in_normal_form() {
         assert_eq!(again, once, "{api_version} {kind}");
     }
 }
+
+#[test]
+fn the_address_of_a_load_balancer_is_one_of_its_own() {
+    let service = |type_: &str| {
+        let points = json!([{"ip": "10.0.0.1"}, {"hostname": "lb.example.com"}]);
+        let service = json!({"spec": {"type": type_}, "status": {"loadBalancer": {"ingress": points}}});
+        defaulted("Service", "v1", service)["status"]["loadBalancer"]["ingress"].take()
+    };
+    let expected = json!([{"ip": "10.0.0.1", "ipMode": "VIP"}, {"hostname": "lb.example.com"}]);
+    assert_eq!(service("LoadBalancer"), expected);
+    assert_eq!(service("ClusterIP")[0], json!({"ip": "10.0.0.1"}));
+}
