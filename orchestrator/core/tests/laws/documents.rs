@@ -6,7 +6,7 @@ use peapod_core::schema::decode::{self, Decoded, FieldValidation};
 use peapod_core::schema::protobuf;
 use peapod_core::schema::yaml::{written, yaml};
 use peapod_core::served::Served;
-use peapod_core::strategy::{self, Stamp};
+use peapod_core::strategy::{self, Endpoint, Stamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::Value;
@@ -16,7 +16,7 @@ fn kind_of(value: &Value) -> Option<Served> {
     peapod_api::kinds::of_object(text("apiVersion"), text("kind")).map(Served::from)
 }
 
-/// Everything that a create does before it reaches the store.
+/// Everything that a create, and then a write of its status, does before it reaches the store.
 fn prepared(value: &Value, validation: FieldValidation) -> Result<Option<Value>, TestCaseError> {
     let Some(kind) = kind_of(value) else { return Ok(None) };
     let (mut object, _) = match kind.decode(Decoded::from(value.clone()), validation) {
@@ -33,6 +33,11 @@ fn prepared(value: &Value, validation: FieldValidation) -> Result<Option<Value>,
     let stamp = Stamp { now: Timestamp::UNIX_EPOCH, uid: "u".into(), seed: 7 };
     strategy::prepare_create(&kind, &mut object, &stamp);
     if let Err(error) = strategy::validate_create(&kind, &object) {
+        prop_assert!((400..500).contains(&error.code()), "{}", error);
+    }
+    let mut told = twice;
+    strategy::prepare_update(&kind, Endpoint::Status, &mut told, &object);
+    if let Err(error) = strategy::validate_update(&kind, Endpoint::Status, &told, &object) {
         prop_assert!((400..500).contains(&error.code()), "{}", error);
     }
     Ok(Some(object))

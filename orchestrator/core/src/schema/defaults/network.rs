@@ -33,9 +33,11 @@ pub(super) fn service(object: &mut Value) {
     }
     if service_type == "LoadBalancer" {
         set(spec, "allocateLoadBalancerNodePorts", true);
-        let points = items(&mut object["status"]["loadBalancer"], "ingress");
-        for point in points.filter(|point| point["ip"].as_str().is_some_and(|ip| !ip.is_empty())) {
-            set(point, "ipMode", "VIP");
+        let Some(balancer) = object.pointer_mut("/status/loadBalancer") else { return };
+        for point in items(balancer, "ingress") {
+            if point["ip"].as_str().is_some_and(|ip| !ip.is_empty()) {
+                set(point, "ipMode", "VIP");
+            }
         }
     }
 }
