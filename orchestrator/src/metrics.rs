@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 /// Different label sets that are kept; they come from the kinds table, so this is never reached.
-const SERIES_LIMIT: usize = 10_000;
+const MAX_SERIES: usize = 10_000;
 
 /// Counters of one server.
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl Metrics {
     /// Counts a request; `resource` is empty for paths that are no resource.
     pub(crate) fn request(&self, verb: &'static str, resource: String, code: u16, took: Duration) {
         let mut requests = self.requests.lock();
-        if requests.len() >= SERIES_LIMIT {
+        if requests.len() >= MAX_SERIES {
             return;
         }
         let series = requests.entry((verb, resource, code)).or_default();

@@ -14,9 +14,9 @@ pub(crate) const CODE_FOR: Duration = Duration::from_secs(5 * 60);
 /// How long a session lasts.
 pub(crate) const SESSION_FOR: Duration = Duration::from_secs(12 * 60 * 60);
 /// Codes that are open at a time; one more takes the place of the oldest.
-const CODES_LIMIT: usize = 64;
+const MAX_CODES: usize = 64;
 /// Sessions at a time; one more ends the oldest.
-const SESSIONS_LIMIT: usize = 256;
+const MAX_SESSIONS: usize = 256;
 
 /// Who is signed in. Clones are the same.
 #[derive(Clone)]
@@ -36,10 +36,8 @@ pub(crate) struct Session {
 
 impl Default for Sessions {
     fn default() -> Sessions {
-        let books = Books {
-            codes: Book::new(CODES_LIMIT, CODE_FOR),
-            sessions: Book::new(SESSIONS_LIMIT, SESSION_FOR),
-        };
+        let books =
+            Books { codes: Book::new(MAX_CODES, CODE_FOR), sessions: Book::new(MAX_SESSIONS, SESSION_FOR) };
         Sessions(Arc::new(Mutex::new(books)))
     }
 }
@@ -150,12 +148,12 @@ mod tests {
             let now = now + Duration::from_secs(second as u64);
             sessions.begin(&sessions.code(user("ada"), now), now).unwrap().token
         };
-        let tokens: Vec<_> = (0..=SESSIONS_LIMIT).map(begin).collect();
-        let later = now + Duration::from_secs(1 + SESSIONS_LIMIT as u64);
+        let tokens: Vec<_> = (0..=MAX_SESSIONS).map(begin).collect();
+        let later = now + Duration::from_secs(1 + MAX_SESSIONS as u64);
         let alive = |token: &&String| sessions.credential(token, later).is_some();
-        assert_eq!(tokens.iter().filter(alive).count(), SESSIONS_LIMIT);
+        assert_eq!(tokens.iter().filter(alive).count(), MAX_SESSIONS);
         assert!(!alive(&&tokens[0]));
-        let codes: Vec<_> = (0..=CODES_LIMIT).map(|_| sessions.code(user("ada"), later)).collect();
-        assert_eq!(codes.iter().filter(|code| sessions.begin(code, later).is_some()).count(), CODES_LIMIT);
+        let codes: Vec<_> = (0..=MAX_CODES).map(|_| sessions.code(user("ada"), later)).collect();
+        assert_eq!(codes.iter().filter(|code| sessions.begin(code, later).is_some()).count(), MAX_CODES);
     }
 }

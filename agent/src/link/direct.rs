@@ -22,7 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 /// How long an agent may take for the TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Connections of other agents that are open at a time, handshakes included; more of them wait to be accepted.
-const CONNECTIONS_LIMIT: usize = 4096;
+const MAX_CONNECTIONS: usize = 4096;
 /// Connections of one other node.
 const CONNECTIONS_PER_NODE: usize = 4;
 /// Pause after an accept that failed: the machine is out of descriptors.
@@ -100,11 +100,7 @@ impl NodeListener {
     /// The address is in use or not this machine's.
     pub async fn bind(address: SocketAddr) -> io::Result<NodeListener> {
         let tcp = TcpListener::bind(address).await?;
-        Ok(NodeListener {
-            tcp,
-            limit: Arc::new(Semaphore::new(CONNECTIONS_LIMIT)),
-            per_node: Mutex::default(),
-        })
+        Ok(NodeListener { tcp, limit: Arc::new(Semaphore::new(MAX_CONNECTIONS)), per_node: Mutex::default() })
     }
 
     /// The port.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Connections that may wait on one listener, whatever it asks for (the kernel's `somaxconn`).
-pub const BACKLOG_LIMIT: usize = 4096;
+pub const MAX_BACKLOG: usize = 4096;
 /// Connections that may wait on a listener that does not ask.
 pub const BACKLOG_DEFAULT: usize = 128;
 /// Tasks that may wait for one listener; the ones before are woken to ask again when there are more.
@@ -44,7 +44,7 @@ enum Rejected {
 
 impl Backlog {
     fn new(limit: usize) -> Backlog {
-        let limit = limit.clamp(1, BACKLOG_LIMIT);
+        let limit = limit.clamp(1, MAX_BACKLOG);
         Backlog { waiting: Mutex::new(Waiting { limit, ..Waiting::default() }), room: Notify::new() }
     }
 
@@ -168,9 +168,9 @@ impl Listener {
         self.address
     }
 
-    /// How many connections may wait from now on; at least 1, at most [`BACKLOG_LIMIT`].
+    /// How many connections may wait from now on; at least 1, at most [`MAX_BACKLOG`].
     pub fn set_backlog(&self, backlog: usize) {
-        self.backlog.waiting.lock().limit = backlog.clamp(1, BACKLOG_LIMIT);
+        self.backlog.waiting.lock().limit = backlog.clamp(1, MAX_BACKLOG);
         self.backlog.room.notify_waiters();
     }
 

@@ -27,7 +27,7 @@ pub use connection::{Connection, End, ReadHalf, WriteHalf};
 pub use egress::{Cidr, EgressRule, EgressRules, Gateway, HostGateway};
 pub use error::NetworkError;
 pub use fabric::{Fabric, FabricConfig};
-pub use listener::{BACKLOG_DEFAULT, BACKLOG_LIMIT, Listener};
+pub use listener::{BACKLOG_DEFAULT, Listener, MAX_BACKLOG};
 pub(crate) use pipe::BUFFER_BYTES;
 pub use pod::{PodIdentity, PodNetwork, SOCKETS_PER_POD, Seat};
 pub use remote::{

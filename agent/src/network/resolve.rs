@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Names with fewer dots are tried with the search domains first (the `ndots` of a pod's resolv.conf).
 const NDOTS: usize = 5;
 /// The longest name that DNS allows.
-const NAME_LIMIT_BYTES: usize = 253;
+const MAX_NAME_BYTES: usize = 253;
 
 /// What is known of a name without asking outside.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ fn is_name(name: &str) -> bool {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
-    name.len() <= NAME_LIMIT_BYTES && name.split('.').all(is_label)
+    name.len() <= MAX_NAME_BYTES && name.split('.').all(is_label)
 }
 
 #[cfg(test)]

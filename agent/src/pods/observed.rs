@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// First back-off of a container that has ended again; kubelet's figure.
 pub(crate) const BACKOFF_FIRST: SignedDuration = SignedDuration::from_secs(10);
 /// Longest back-off; kubelet's figure.
-pub(crate) const BACKOFF_MAX: SignedDuration = SignedDuration::from_secs(300);
+pub(crate) const MAX_BACKOFF: SignedDuration = SignedDuration::from_secs(300);
 /// A container that ran longer than this starts with the first back-off again; kubelet's figure.
 pub(crate) const BACKOFF_RESET: SignedDuration = SignedDuration::from_secs(600);
 /// What container ids begin with: the runtime's name, as in the Node's `containerRuntimeVersion`.
@@ -186,7 +186,7 @@ impl Backoff {
     pub(crate) fn restarted(&mut self, finished: Timestamp, now: Timestamp) {
         let delay = match self.entry {
             Some((last, delay)) if finished.duration_since(last) <= BACKOFF_RESET => {
-                (delay * 2).min(BACKOFF_MAX)
+                (delay * 2).min(MAX_BACKOFF)
             }
             _ => BACKOFF_FIRST,
         };

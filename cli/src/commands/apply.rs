@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// What is larger is not noted: all annotations of an object together may have twice that.
-const LAST_APPLIED_MAX_BYTES: usize = 128 << 10;
+const MAX_LAST_APPLIED_BYTES: usize = 128 << 10;
 
 /// `peapod apply`.
 #[derive(Args, Debug)]
@@ -88,7 +88,7 @@ fn with_last_applied(object: &Value, namespace: Option<&str>) -> Value {
         metadata["namespace"] = namespace.into();
     }
     let text = format!("{object}\n");
-    if text.len() <= LAST_APPLIED_MAX_BYTES {
+    if text.len() <= MAX_LAST_APPLIED_BYTES {
         object["metadata"]["annotations"][LAST_APPLIED] = text.into();
     }
     object

@@ -18,13 +18,13 @@ const BURST: f64 = 25.0;
 /// After a burst: one event about the object each this many seconds.
 const REFILL_SECONDS: f64 = 300.0;
 /// Longest message, in bytes.
-const MESSAGE_MAX_BYTES: usize = 1024;
+const MAX_MESSAGE_BYTES: usize = 1024;
 /// What the message of those that are told together begins with.
 const TOGETHER: &str = "(combined from similar events): ";
 /// Characters that tell the events about one object apart.
 const SUFFIX_CHARACTERS: usize = 16;
 /// As much of the object's name as fits before the suffix.
-const BASE_MAX_BYTES: usize = 253 - 1 - SUFFIX_CHARACTERS;
+const MAX_BASE_BYTES: usize = 253 - 1 - SUFFIX_CHARACTERS;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Told {
     /// The name of the event about an object of that name: in order of time among those about the object.
     pub fn name(&self, regarding: &str) -> String {
         // Names are ASCII and at most 253 bytes, which the suffix has to fit into.
-        let base = regarding.get(..BASE_MAX_BYTES).unwrap_or(regarding).trim_end_matches(['-', '.']);
+        let base = regarding.get(..MAX_BASE_BYTES).unwrap_or(regarding).trim_end_matches(['-', '.']);
         format!("{base}.{:0SUFFIX_CHARACTERS$x}", self.since.0)
     }
 
@@ -170,7 +170,7 @@ impl Correlator {
 }
 
 fn shortened(message: &str) -> &str {
-    &message[..message.floor_char_boundary(MESSAGE_MAX_BYTES)]
+    &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)]
 }
 
 fn hash(parts: &[&str]) -> u64 {

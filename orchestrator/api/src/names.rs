@@ -5,9 +5,9 @@ use std::net::IpAddr;
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SUBDOMAIN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 const LABEL_KEY: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
-const LABEL_MAX_BYTES: usize = 63;
-const SUBDOMAIN_MAX_BYTES: usize = 253;
-const PORT_NAME_MAX_BYTES: usize = 15;
+const MAX_LABEL_BYTES: usize = 63;
+const MAX_SUBDOMAIN_BYTES: usize = 253;
+const MAX_PORT_NAME_BYTES: usize = 15;
 
 /// How a kind's objects may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ fn is_label(text: &str) -> bool {
 /// RFC 1123 label.
 pub fn label(text: &str) -> Vec<String> {
     let mut out = Vec::new();
-    too_long(text, LABEL_MAX_BYTES, &mut out);
+    too_long(text, MAX_LABEL_BYTES, &mut out);
     if is_label(text) {
         return out;
     }
@@ -86,7 +86,7 @@ pub fn label(text: &str) -> Vec<String> {
 /// RFC 1123 subdomain.
 pub fn subdomain(text: &str) -> Vec<String> {
     let mut out = Vec::new();
-    too_long(text, SUBDOMAIN_MAX_BYTES, &mut out);
+    too_long(text, MAX_SUBDOMAIN_BYTES, &mut out);
     if !text.split('.').all(is_label) {
         out.push(format!(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
@@ -99,7 +99,7 @@ pub fn subdomain(text: &str) -> Vec<String> {
 /// RFC 1035 label.
 pub fn dns1035_label(text: &str) -> Vec<String> {
     let mut out = Vec::new();
-    too_long(text, LABEL_MAX_BYTES, &mut out);
+    too_long(text, MAX_LABEL_BYTES, &mut out);
     if !(is_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())) {
         out.push(
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
@@ -139,7 +139,7 @@ pub fn domain_path(text: &str) -> Vec<String> {
 /// An RFC 1123 subdomain below any one label: `*.example.com`.
 pub fn wildcard_subdomain(text: &str) -> Vec<String> {
     let mut out = Vec::new();
-    too_long(text, SUBDOMAIN_MAX_BYTES, &mut out);
+    too_long(text, MAX_SUBDOMAIN_BYTES, &mut out);
     if !text.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(is_label)) {
         out.push(format!(
             "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of \
@@ -184,8 +184,8 @@ pub fn label_key(text: &str) -> Vec<String> {
     };
     if name.is_empty() {
         out.push("name part must be non-empty".into());
-    } else if name.len() > LABEL_MAX_BYTES {
-        out.push(format!("name part must be no more than {LABEL_MAX_BYTES} bytes"));
+    } else if name.len() > MAX_LABEL_BYTES {
+        out.push(format!("name part must be no more than {MAX_LABEL_BYTES} bytes"));
     }
     if !is_label_name(name) {
         out.push(format!("name part {}", label_name_rule()));
@@ -196,7 +196,7 @@ pub fn label_key(text: &str) -> Vec<String> {
 /// The value of a label.
 pub fn label_value(text: &str) -> Vec<String> {
     let mut out = Vec::new();
-    too_long(text, LABEL_MAX_BYTES, &mut out);
+    too_long(text, MAX_LABEL_BYTES, &mut out);
     if !text.is_empty() && !is_label_name(text) {
         out.push(format!(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
@@ -210,8 +210,8 @@ pub fn label_value(text: &str) -> Vec<String> {
 /// The name of a container's port.
 pub fn port_name(text: &str) -> Vec<String> {
     let mut out = Vec::new();
-    if text.len() > PORT_NAME_MAX_BYTES {
-        out.push(format!("must be no more than {PORT_NAME_MAX_BYTES} characters"));
+    if text.len() > MAX_PORT_NAME_BYTES {
+        out.push(format!("must be no more than {MAX_PORT_NAME_BYTES} characters"));
     }
     if !text.chars().all(|c| lower(c) || c == '-') {
         out.push("must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)".into());
@@ -242,7 +242,7 @@ pub fn env_name(text: &str) -> Vec<String> {
 /// A key of a ConfigMap or a Secret.
 pub fn data_key(text: &str) -> Vec<String> {
     let mut out = Vec::new();
-    too_long(text, SUBDOMAIN_MAX_BYTES, &mut out);
+    too_long(text, MAX_SUBDOMAIN_BYTES, &mut out);
     if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
         out.push(
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or \

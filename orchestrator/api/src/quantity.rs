@@ -7,9 +7,9 @@ const NANOS: i128 = 1_000_000_000;
 /// What is more is taken for this, as Kubernetes does.
 const MAX_NANOS: i128 = i64::MAX as i128 * NANOS;
 /// Digits of it in the smallest unit; a number with more of them before its point is more.
-const WHOLE_DIGITS_MAX: usize = 28;
+const MAX_WHOLE_DIGITS: usize = 28;
 /// Digits that are computed with: all that an i128 holds, but one for rounding.
-const DIGITS_MAX: usize = 37;
+const MAX_DIGITS: usize = 37;
 
 /// The suffix family that a quantity was written with and is printed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,11 +139,11 @@ fn scaled(number: &str, (two, ten): (u32, i32)) -> Option<i128> {
         return None;
     }
     let whole = whole.trim_start_matches('0');
-    if whole.len() > WHOLE_DIGITS_MAX {
+    if whole.len() > MAX_WHOLE_DIGITS {
         return Some(MAX_NANOS);
     }
     // Of digits further behind only matters whether there is anything to round up.
-    let (near, far) = fraction.split_at(fraction.len().min(DIGITS_MAX - whole.len()));
+    let (near, far) = fraction.split_at(fraction.len().min(MAX_DIGITS - whole.len()));
     let rest = if far.bytes().any(|digit| digit != b'0') { "1" } else { "" };
     let digits: i128 = format!("0{whole}{near}{rest}").parse().ok()?;
     let power = ten + 9 - i32::try_from(near.len() + rest.len()).ok()?;

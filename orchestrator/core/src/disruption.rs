@@ -15,7 +15,7 @@ pub const BUDGETS: &str = "poddisruptionbudgets.policy";
 /// An evicted pod that is still there after so long was not deleted after all.
 pub const EVICTION_WITHIN: SignedDuration = SignedDuration::from_secs(120);
 /// Evictions under way of one budget.
-const DISRUPTED_MAX: usize = 2000;
+const MAX_DISRUPTED: usize = 2000;
 
 /// How a budget stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ pub fn evict(snapshot: &Snapshot, pod: &Object, now: Timestamp) -> Result<Cost, 
         return Err(refused(&why).retry_after(10));
     }
     let allowed = number("disruptionsAllowed");
-    if value["status"]["disruptedPods"].as_object().is_some_and(|pods| pods.len() > DISRUPTED_MAX) {
+    if value["status"]["disruptedPods"].as_object().is_some_and(|pods| pods.len() > MAX_DISRUPTED) {
         let why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller";
         return Err(Error::forbidden(BUDGETS, budget.name(), why));
     }

@@ -9,9 +9,9 @@ use peapod_core::snapshot::Change;
 use std::sync::Arc;
 
 /// At most so many changes are handed over at a time.
-const BATCH_LIMIT_CHANGES: usize = 500;
+const MAX_BATCH_CHANGES: usize = 500;
 /// A slow watcher's chunk of the log ends once it holds so many bytes.
-const CHUNK_LIMIT_BYTES: usize = 4 << 20;
+const MAX_CHUNK_BYTES: usize = 4 << 20;
 
 /// Changes that concern a watcher, oldest first.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Cursor {
         loop {
             let mut more = std::pin::pin!(channel.more.notified());
             more.as_mut().enable();
-            match self.shared.ring.read(&self.channel, &self.interest, self.position, BATCH_LIMIT_CHANGES) {
+            match self.shared.ring.read(&self.channel, &self.interest, self.position, MAX_BATCH_CHANGES) {
                 Found::Changes { changes, upto } => {
                     self.position = upto;
                     if !changes.is_empty() {
@@ -98,8 +98,8 @@ impl Cursor {
             after: self.position,
             upto: self.shared.ring.tip(),
             prefix: self.interest.prefix(),
-            limit_rows: BATCH_LIMIT_CHANGES,
-            limit_bytes: CHUNK_LIMIT_BYTES,
+            limit_rows: MAX_BATCH_CHANGES,
+            limit_bytes: MAX_CHUNK_BYTES,
         };
         let kinds = self.shared.snapshot.load().kinds().clone();
         let read = tokio::task::spawn_blocking(move || {

@@ -1,6 +1,6 @@
 //! One request folded into the working snapshot. Pure: nothing is kept until the group is committed.
 
-use super::OBJECT_LIMIT_BYTES;
+use super::MAX_OBJECT_BYTES;
 use super::request::{Committed, Guard, Request, Write, WriteError};
 use crate::store::Entry;
 use bytes::Bytes;
@@ -75,7 +75,7 @@ fn check(guard: &Guard, working: &Snapshot) -> Result<(), WriteError> {
 
 fn check_size(write: &Write) -> Result<(), WriteError> {
     match write {
-        Write::Put(draft) if draft.json().len() > OBJECT_LIMIT_BYTES => {
+        Write::Put(draft) if draft.json().len() > MAX_OBJECT_BYTES => {
             Err(WriteError::TooLarge { key: draft.key.clone(), size_bytes: draft.json().len() })
         }
         _ => Ok(()),

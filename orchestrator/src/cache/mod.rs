@@ -32,10 +32,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use writer::{Job, QUEUE_LIMIT_REQUESTS, Writer};
+use writer::{Job, MAX_QUEUED_REQUESTS, Writer};
 
 /// A stored object's limit, without its resourceVersion. etcd refuses requests of more than 1.5 MiB.
-pub const OBJECT_LIMIT_BYTES: usize = 3 << 19;
+pub const MAX_OBJECT_BYTES: usize = 3 << 19;
 /// Watchers that read the log at the same time; others that have fallen behind wait.
 const LOG_READERS: usize = 4;
 
@@ -113,7 +113,7 @@ impl Cache {
             backend: Mutex::new(Some(backend.clone())),
             log_readers: Arc::new(Semaphore::new(LOG_READERS)),
         });
-        let (queue, jobs) = mpsc::channel(QUEUE_LIMIT_REQUESTS);
+        let (queue, jobs) = mpsc::channel(MAX_QUEUED_REQUESTS);
         let writer = Writer::new(backend, shared.clone(), jobs, limits);
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run());
         let thread = thread.map_err(|e| StoreError::Io(PathBuf::from("store-writer"), e.to_string()))?;

@@ -90,8 +90,8 @@ pub enum WriteError {
     /// The rule said no.
     #[error(transparent)]
     Rule(Error),
-    /// An object exceeds [`super::OBJECT_LIMIT_BYTES`].
-    #[error("{key} has {size_bytes} bytes, more than the limit of {}", super::OBJECT_LIMIT_BYTES)]
+    /// An object exceeds [`super::MAX_OBJECT_BYTES`].
+    #[error("{key} has {size_bytes} bytes, more than the limit of {}", super::MAX_OBJECT_BYTES)]
     TooLarge {
         /// Which object.
         key: Key,

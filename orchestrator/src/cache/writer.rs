@@ -12,15 +12,15 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that wait for the writer; who comes later waits for a place.
-pub(super) const QUEUE_LIMIT_REQUESTS: usize = 4096;
+pub(super) const MAX_QUEUED_REQUESTS: usize = 4096;
 /// A group commit ends once it has so many requests,
-const GROUP_LIMIT_REQUESTS: usize = 512;
+const MAX_GROUP_REQUESTS: usize = 512;
 /// or so many bytes of values.
-const GROUP_LIMIT_BYTES: usize = 8 << 20;
+const MAX_GROUP_BYTES: usize = 8 << 20;
 /// Revisions of changes that are kept in memory only are reserved in blocks of so many.
 const RESERVED_BLOCK: u64 = 10_000;
 /// Between two group commits at most so many changes are forgotten: a few milliseconds.
-const COMPACT_LIMIT_ROWS: usize = 1000;
+const MAX_COMPACTED_ROWS: usize = 1000;
 
 /// Where the answer to a request goes.
 type Asker = oneshot::Sender<Result<Committed, WriteError>>;
@@ -87,7 +87,7 @@ impl Writer {
                     group.push((request, answer));
                 }
             }
-            let full = group.len() == GROUP_LIMIT_REQUESTS || bytes >= GROUP_LIMIT_BYTES;
+            let full = group.len() == MAX_GROUP_REQUESTS || bytes >= MAX_GROUP_BYTES;
             next = if full { None } else { self.queue.try_recv().ok() };
         }
         (group, false)
@@ -151,7 +151,7 @@ impl Writer {
             self.forget = self.forget.max(revision);
         }
         if self.forget > self.compacted {
-            self.compacted = self.backend.compact(self.forget, COMPACT_LIMIT_ROWS)?;
+            self.compacted = self.backend.compact(self.forget, MAX_COMPACTED_ROWS)?;
             self.shared.set_compacted(self.compacted);
         }
         Ok(())

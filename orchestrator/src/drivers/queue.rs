@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// The first delay after a failure; it doubles with each further one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(5);
 /// The longest delay after failures.
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// A work queue of keys.
 pub(super) struct Queue<K> {
@@ -62,7 +62,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     /// The work on `key` failed: it comes back after a delay.
     pub(super) fn failed(&mut self, key: &K, now: Instant) {
         let count = self.failures.entry(key.clone()).or_default();
-        let delay = BACKOFF_FIRST.saturating_mul(1 << (*count).min(16)).min(BACKOFF_MAX);
+        let delay = BACKOFF_FIRST.saturating_mul(1 << (*count).min(16)).min(MAX_BACKOFF);
         *count += 1;
         self.finish(key);
         self.set_timer(key, Some(now + delay));
@@ -129,10 +129,10 @@ mod tests {
             delays.push((queue.next_timer().unwrap() - now).as_millis());
         }
         assert_eq!(delays, [5, 10, 20]);
-        queue.expire(now + BACKOFF_MAX);
+        queue.expire(now + MAX_BACKOFF);
         assert_eq!(queue.take(), Some("a"));
-        queue.done(&"a", Some(now + BACKOFF_MAX));
-        assert_eq!(queue.next_timer(), Some(now + BACKOFF_MAX));
+        queue.done(&"a", Some(now + MAX_BACKOFF));
+        assert_eq!(queue.next_timer(), Some(now + MAX_BACKOFF));
         queue.add("a");
         queue.take();
         queue.failed(&"a", now);

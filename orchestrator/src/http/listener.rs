@@ -29,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Connections from the network that are open at a time; others wait to be accepted.
-const CONNECTIONS_LIMIT: usize = 4096;
+const MAX_CONNECTIONS: usize = 4096;
 /// Connections that the kernel holds until they are accepted.
 const BACKLOG: u32 = 1024;
 /// How long a client may take for the TLS handshake.
@@ -39,7 +39,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(90);
 /// After an accept that failed, for example because there are no more file descriptors.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// Requests on one HTTP/2 connection at a time.
-const STREAMS_LIMIT: u32 = 250;
+const MAX_STREAMS: u32 = 250;
 /// An HTTP/2 client that does not answer pings for so long is gone.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// What one in-memory connection buffers in each direction.
@@ -95,8 +95,7 @@ impl Listener {
 
     /// Accepts until the tasks are told to stop.
     pub(crate) async fn run(self) {
-        let (limit, stop) =
-            (Arc::new(Semaphore::new(CONNECTIONS_LIMIT)), self.server.tasks.stopping().clone());
+        let (limit, stop) = (Arc::new(Semaphore::new(MAX_CONNECTIONS)), self.server.tasks.stopping().clone());
         let this = Arc::new(self);
         let accepting = async {
             loop {
@@ -195,7 +194,7 @@ impl Server {
         builder
             .http2()
             .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_LIMIT)
+            .max_concurrent_streams(MAX_STREAMS)
             .keep_alive_interval(PING_EVERY);
         let certificate_ends = end_of(peer.clone());
         let service =

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 /// How much of a node's error text is read.
-const ERROR_LIMIT_BYTES: usize = 4096;
+const MAX_ERROR_BYTES: usize = 4096;
 
 /// Streams a container's log. Errors: 400 and 422 as Kubernetes gives them, 503 if the node is not connected.
 pub(crate) async fn read(
@@ -67,7 +67,7 @@ fn pieces(
 /// What the node said, as a Status.
 async fn refusal(code: u16, body: Incoming) -> Error {
     let text =
-        Limited::new(body, ERROR_LIMIT_BYTES).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Limited::new(body, MAX_ERROR_BYTES).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let status: Option<Value> = serde_json::from_slice(&text).ok();
     let message = status.as_ref().and_then(|status| status["message"].as_str()).map(str::to_string);
     let message = message.unwrap_or_else(|| String::from_utf8_lossy(&text).trim().to_string());

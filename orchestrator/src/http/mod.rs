@@ -61,7 +61,7 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 
 /// Largest body of a request, the registry's uploads aside.
-pub(crate) const BODY_LIMIT_BYTES: usize = 3 << 20;
+pub(crate) const MAX_BODY_BYTES: usize = 3 << 20;
 /// How long a request may take; watches, logs and the registry's uploads are no such requests.
 const REQUEST_WITHIN: Duration = Duration::from_secs(60);
 
@@ -194,7 +194,7 @@ impl Api {
             metrics: Metrics::default(),
             stop: ground.tasks.stopping().clone(),
             tasks: ground.tasks,
-            sockets: Arc::new(Semaphore::new(socket::SOCKETS_LIMIT)),
+            sockets: Arc::new(Semaphore::new(socket::MAX_SOCKETS)),
             seats: Seats::default(),
             encoders: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
         }))

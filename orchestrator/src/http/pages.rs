@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How many snapshots are pinned at most; the oldest goes first.
-const PINNED_MAX: usize = 32;
+const MAX_PINNED: usize = 32;
 /// In place of a revision: the newest.
 const ANY_REVISION: i64 = -1;
 const VERSION: &str = "meta.k8s.io/v1";
@@ -114,7 +114,7 @@ impl Pages {
             return;
         }
         let mut pinned = self.0.lock();
-        if pinned.len() >= PINNED_MAX {
+        if pinned.len() >= MAX_PINNED {
             pinned.pop_front();
         }
         pinned.push_back(Pinned { snapshot: snapshot.clone(), until: Instant::now() + PINNED_FOR });
@@ -241,11 +241,11 @@ mod tests {
     #[test]
     fn no_more_than_the_limit_is_pinned() {
         let (pages, mut snapshot) = (Pages::default(), world(&["a", "b"]));
-        for index in 0..PINNED_MAX + 5 {
+        for index in 0..MAX_PINNED + 5 {
             add(&mut snapshot, &format!("n{index}"));
             pages.pin(&Arc::new(snapshot.clone()));
         }
-        assert_eq!(pages.0.lock().len(), PINNED_MAX);
+        assert_eq!(pages.0.lock().len(), MAX_PINNED);
     }
 
     #[test]

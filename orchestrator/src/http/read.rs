@@ -22,7 +22,7 @@ const OBJECTS: &str = "application/json, application/yaml, application/vnd.kuber
 /// What watches are encoded in.
 const STREAMS: &str = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 /// Watches that are open at a time.
-const WATCHES_LIMIT: i64 = 20_000;
+const MAX_WATCHES: i64 = 20_000;
 
 /// How the client wants its answer. Errors: 406, 400.
 pub(super) fn form(kind: &Served, request: &Request) -> Result<Form, Error> {
@@ -67,8 +67,8 @@ pub(super) async fn watch(
         return Err(not_acceptable(STREAMS));
     }
     let query = WatchQuery::read(&target.kind, query)?;
-    if api.metrics.watches() >= WATCHES_LIMIT {
-        let message = format!("more than {WATCHES_LIMIT} watches are open, please try again later");
+    if api.metrics.watches() >= MAX_WATCHES {
+        let message = format!("more than {MAX_WATCHES} watches are open, please try again later");
         return Err(Error::new(peapod_api::error::Reason::TooManyRequests, message).retry_after(5));
     }
     // A watch that begins after a revision waits for it inside the stream.

@@ -10,15 +10,15 @@ use peapod_core::auth::{MASTERS, NODES, User};
 use std::collections::HashMap;
 
 /// Requests of all agents together.
-const NODES_LIMIT: usize = 200;
+const MAX_OF_NODES: usize = 200;
 /// Requests of administrators and of the control plane's own users together.
-const SYSTEM_LIMIT: usize = 1000;
+const MAX_OF_SYSTEM: usize = 1000;
 /// Requests of everybody else together.
-const OTHERS_LIMIT: usize = 600;
+const MAX_OF_OTHERS: usize = 600;
 /// Requests of one user of those.
-const USER_LIMIT: usize = 400;
+const MAX_OF_ONE_USER: usize = 400;
 /// Requests of one agent.
-const NODE_LIMIT: usize = 50;
+const MAX_OF_ONE_NODE: usize = 50;
 /// When a client that got no seat may try again, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
@@ -43,17 +43,17 @@ impl Class {
 
     fn limit(self) -> usize {
         match self {
-            Class::Node => NODES_LIMIT,
-            Class::System => SYSTEM_LIMIT,
-            Class::Other => OTHERS_LIMIT,
+            Class::Node => MAX_OF_NODES,
+            Class::System => MAX_OF_SYSTEM,
+            Class::Other => MAX_OF_OTHERS,
         }
     }
 
     fn user_limit(self) -> usize {
         match self {
-            Class::Node => NODE_LIMIT,
-            Class::System => SYSTEM_LIMIT,
-            Class::Other => USER_LIMIT,
+            Class::Node => MAX_OF_ONE_NODE,
+            Class::System => MAX_OF_SYSTEM,
+            Class::Other => MAX_OF_ONE_USER,
         }
     }
 }
@@ -116,12 +116,12 @@ mod tests {
         let seats = Seats::default();
         let (loud, quiet) = (User::new("loud", &[]), User::new("quiet", &[]));
         let flood: Vec<_> = (0..).map_while(|_| seats.take(&loud).ok()).collect();
-        assert_eq!(flood.len(), USER_LIMIT);
+        assert_eq!(flood.len(), MAX_OF_ONE_USER);
         let refused = seats.take(&loud).err().unwrap();
         assert_eq!((refused.code(), refused.retry_after_seconds()), (429, Some(1)));
         let rest: Vec<_> = (0..).map_while(|_| seats.take(&quiet).ok()).collect();
-        assert_eq!(rest.len(), OTHERS_LIMIT - USER_LIMIT);
-        let agents = (0..NODES_LIMIT).map(|at| User::new(&format!("system:node:n{at}"), &[NODES]));
+        assert_eq!(rest.len(), MAX_OF_OTHERS - MAX_OF_ONE_USER);
+        let agents = (0..MAX_OF_NODES).map(|at| User::new(&format!("system:node:n{at}"), &[NODES]));
         let heartbeats: Vec<_> = agents.map(|agent| seats.take(&agent).unwrap()).collect();
         assert!(seats.take(&User::new("kubernetes-admin", &[MASTERS])).is_ok());
         drop((flood, rest, heartbeats));

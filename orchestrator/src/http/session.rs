@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::time::Instant;
 
 /// Largest body.
-const BODY_LIMIT_BYTES: usize = 4 << 10;
+const MAX_BODY_BYTES: usize = 4 << 10;
 
 /// Whether `path` is one of these.
 pub(super) fn is_here(path: &str) -> bool {
@@ -51,7 +51,7 @@ pub(super) async fn answer(api: &Inner, user: &User, request: Request) -> Result
 }
 
 async fn begin(api: &Inner, request: Request) -> Result<Answer, Error> {
-    let body = read_body(request.body, BODY_LIMIT_BYTES).await?;
+    let body = read_body(request.body, MAX_BODY_BYTES).await?;
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| Error::bad_request(format!("the body is no JSON: {error}")))?;
     let code = body["code"].as_str();

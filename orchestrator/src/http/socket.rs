@@ -25,9 +25,9 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error as Broken, Message};
 
 /// Sockets that are open at a time.
-pub(super) const SOCKETS_LIMIT: usize = 4096;
+pub(super) const MAX_SOCKETS: usize = 4096;
 /// Nothing is expected of clients but pings and a goodbye.
-const INCOMING_LIMIT_BYTES: usize = 64 << 10;
+const MAX_INCOMING_BYTES: usize = 64 << 10;
 /// Bytes as text, for clients that read no binary messages.
 const BASE64: &str = "base64.binary.k8s.io";
 
@@ -88,7 +88,7 @@ impl Wish {
         let Some(framing) = framing.filter(|_| answer.status() == StatusCode::OK) else { return Ok(answer) };
         let protocol = chosen(framing, &self.protocols)?;
         let permit = sockets.clone().try_acquire_owned().map_err(|_| {
-            let message = format!("more than {SOCKETS_LIMIT} sockets are open, please try again later");
+            let message = format!("more than {MAX_SOCKETS} sockets are open, please try again later");
             Error::new(Reason::TooManyRequests, message).retry_after(5)
         })?;
         let mut switching = Answer::default();
@@ -156,8 +156,8 @@ async fn serve(
 ) {
     let Ok(upgraded) = upgrade.await else { return };
     let config = WebSocketConfig::default()
-        .max_message_size(Some(INCOMING_LIMIT_BYTES))
-        .max_frame_size(Some(INCOMING_LIMIT_BYTES));
+        .max_message_size(Some(MAX_INCOMING_BYTES))
+        .max_frame_size(Some(MAX_INCOMING_BYTES));
     let io = TokioIo::new(upgraded);
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let stream = answer.into_body().into_data_stream();

@@ -5,7 +5,7 @@ use super::encode::Form;
 use super::query::{Query, Selection};
 use super::read::form;
 use super::resource::Target;
-use super::{BODY_LIMIT_BYTES, Inner, Request, read_body, review};
+use super::{Inner, MAX_BODY_BYTES, Request, read_body, review};
 use crate::front_door::{
     self, Body, DeleteOptions, FieldValidation, MediaType, PatchType, Shown, WriteOptions, Written,
 };
@@ -17,7 +17,7 @@ use peapod_core::auth::{Attributes, User};
 use serde_json::{Value, json};
 
 /// Longest name of a field manager.
-const MANAGER_LIMIT_BYTES: usize = 128;
+const MAX_MANAGER_BYTES: usize = 128;
 
 /// Answers create, update, patch, delete and deletecollection.
 pub(super) async fn answer(
@@ -36,7 +36,7 @@ pub(super) async fn answer(
     check_uncompressed(request.header(header::CONTENT_ENCODING))?;
     let options = options(verb, &request.query, request.header(header::USER_AGENT))?;
     let (to, door, query) = (target.to_front_door(), &api.door, request.query);
-    let bytes = read_body(request.body, BODY_LIMIT_BYTES).await?;
+    let bytes = read_body(request.body, MAX_BODY_BYTES).await?;
     let written = match verb {
         "create" if target.kind.kind == "Binding" && target.kind.group.is_empty() => {
             door.bind(user, to, object_body(&content_type, bytes)?, options).await?
@@ -117,8 +117,8 @@ fn options(verb: &str, query: &Query, user_agent: &str) -> Result<WriteOptions, 
     };
     let manager = query.text("fieldManager");
     let mut faults = Vec::new();
-    if manager.len() > MANAGER_LIMIT_BYTES {
-        faults.push(FieldError::too_long("fieldManager", MANAGER_LIMIT_BYTES));
+    if manager.len() > MAX_MANAGER_BYTES {
+        faults.push(FieldError::too_long("fieldManager", MAX_MANAGER_BYTES));
     }
     if let Some((at, c)) = manager.char_indices().find(|(_, c)| c.is_control()) {
         let why = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
@@ -136,7 +136,7 @@ fn options(verb: &str, query: &Query, user_agent: &str) -> Result<WriteOptions, 
         return Err(Error::invalid("meta.k8s.io", kind, "", &faults));
     }
     let agent = user_agent.split('/').next().unwrap_or_default();
-    let agent = &agent[..agent.floor_char_boundary(MANAGER_LIMIT_BYTES)];
+    let agent = &agent[..agent.floor_char_boundary(MAX_MANAGER_BYTES)];
     Ok(WriteOptions {
         dry_run,
         field_manager: if manager.is_empty() { agent.into() } else { manager.into() },

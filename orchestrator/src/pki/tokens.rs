@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// Tokens whose signature is remembered as good: checking one costs more than all else that a small request needs.
 const REMEMBERED: usize = 4096;
 /// Longest token that is looked at, in bytes.
-const TOKEN_LIMIT_BYTES: usize = 16 << 10;
+const MAX_TOKEN_BYTES: usize = 16 << 10;
 
 /// Makes and reads tokens. Clones are the same.
 #[derive(Clone)]
@@ -64,7 +64,7 @@ impl Tokens {
     /// What a token of this cluster says; none for any other text. Whether it still counts is not looked at.
     pub(crate) fn read(&self, token: &str) -> Option<Arc<Claims>> {
         // Cheap, and spares other tokens the rest.
-        if token.len() > TOKEN_LIMIT_BYTES || token.split('.').count() != 3 {
+        if token.len() > MAX_TOKEN_BYTES || token.split('.').count() != 3 {
             return None;
         }
         let digest: [u8; 32] = Sha256::digest(token).into();

@@ -19,9 +19,9 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 /// Largest blob.
-pub(crate) const BLOB_LIMIT_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_BLOB_BYTES: u64 = 512 << 20;
 /// Uploads that are open at a time.
-const UPLOADS_LIMIT: usize = 64;
+const MAX_UPLOADS: usize = 64;
 /// An upload that nothing was added to for so long is forgotten when another begins.
 const UPLOAD_IDLE: Duration = Duration::from_secs(3600);
 
@@ -91,7 +91,7 @@ impl Blobs {
         let id = Uuid::new_v4().to_string();
         let path = self.uploads_directory.join(&id);
         self.uploads.lock().retain(|_, (used, _)| used.elapsed() < UPLOAD_IDLE);
-        if self.uploads.lock().len() >= UPLOADS_LIMIT {
+        if self.uploads.lock().len() >= MAX_UPLOADS {
             return Err(Refusal::too_many("uploads are open"));
         }
         let file = File::from_std(files::create(&path, PUBLIC)?);
@@ -155,8 +155,8 @@ impl Upload {
             let piece: Bytes =
                 piece.map_err(|error| Refusal::upload_invalid(format!("the body broke off: {error}")))?;
             self.size += piece.len() as u64;
-            if self.size > BLOB_LIMIT_BYTES {
-                return Err(Refusal::too_large(BLOB_LIMIT_BYTES));
+            if self.size > MAX_BLOB_BYTES {
+                return Err(Refusal::too_large(MAX_BLOB_BYTES));
             }
             self.hasher.update(&piece);
             self.file.write_all(&piece).await?;

@@ -10,7 +10,7 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 
 /// Largest manifest.
-pub(super) const MANIFEST_LIMIT_BYTES: usize = 4 << 20;
+pub(super) const MAX_MANIFEST_BYTES: usize = 4 << 20;
 /// What manifests may be.
 const MANIFEST_TYPES: [&str; 4] = [
     MANIFEST_TYPE,
@@ -27,9 +27,9 @@ pub(super) async fn put(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Answer, Refusal> {
-    let bytes = read_body(body, MANIFEST_LIMIT_BYTES)
+    let bytes = read_body(body, MAX_MANIFEST_BYTES)
         .await
-        .map_err(|_| Refusal::too_large(MANIFEST_LIMIT_BYTES as u64))?;
+        .map_err(|_| Refusal::too_large(MAX_MANIFEST_BYTES as u64))?;
     let manifest: Value =
         serde_json::from_slice(&bytes).map_err(|e| Refusal::manifest_invalid(e.to_string()))?;
     let header_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -77,8 +77,8 @@ pub(super) fn push(shelves: &Shelves, name: &str, tag_text: &str, wasm: &[u8]) -
     let name = repository(&name.split('/').collect::<Vec<_>>())?;
     let tag = tag(tag_text)?;
     let artifact = Artifact::of(wasm).map_err(Refusal::manifest_invalid)?;
-    if wasm.len() as u64 > super::blobs::BLOB_LIMIT_BYTES {
-        return Err(Refusal::too_large(super::blobs::BLOB_LIMIT_BYTES));
+    if wasm.len() as u64 > super::blobs::MAX_BLOB_BYTES {
+        return Err(Refusal::too_large(super::blobs::MAX_BLOB_BYTES));
     }
     for blob in [wasm, artifact.config.as_bytes()] {
         shelves.blobs.put(blob)?;

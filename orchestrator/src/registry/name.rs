@@ -5,9 +5,9 @@ use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 /// Longest repository name, in bytes.
-const NAME_LIMIT_BYTES: usize = 255;
+const MAX_NAME_BYTES: usize = 255;
 /// Longest tag, in bytes.
-const TAG_LIMIT_BYTES: usize = 128;
+const MAX_TAG_BYTES: usize = 128;
 
 /// `sha256:HEX`, checked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,7 +110,7 @@ impl Reference {
 /// A checked tag.
 pub(crate) fn tag(text: &str) -> Result<String, Refusal> {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let valid = text.len() <= TAG_LIMIT_BYTES
+    let valid = text.len() <= MAX_TAG_BYTES
         && text.bytes().next().is_some_and(word)
         && text.bytes().all(|b| word(b) || matches!(b, b'.' | b'-'));
     if valid { Ok(text.into()) } else { Err(Refusal::name_invalid(text)) }
@@ -128,7 +128,7 @@ pub(crate) fn repository(components: &[&str]) -> Result<String, Refusal> {
             && bytes.iter().all(inner)
             && !component.contains("..")
     };
-    let all = !components.is_empty() && name.len() <= NAME_LIMIT_BYTES && components.iter().all(valid);
+    let all = !components.is_empty() && name.len() <= MAX_NAME_BYTES && components.iter().all(valid);
     if all { Ok(name) } else { Err(Refusal::name_invalid(&name)) }
 }
 

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Manifests, and tags, that one repository may have.
-const ENTRIES_LIMIT: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 /// The file of a repository, in the directory of its name. No component of a name begins with an underscore.
 const FILE: &str = "_repository.json";
 
@@ -61,7 +61,7 @@ impl Repositories {
         if let Some(tag) = tag {
             repository.tags.insert(tag.into(), digest.as_str().into());
         }
-        if repository.manifests.len() > ENTRIES_LIMIT || repository.tags.len() > ENTRIES_LIMIT {
+        if repository.manifests.len() > MAX_ENTRIES || repository.tags.len() > MAX_ENTRIES {
             return Err(Refusal::too_many("manifests or tags in the repository"));
         }
         let directory = self.directory.join(name);

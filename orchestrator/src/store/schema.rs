@@ -11,7 +11,7 @@ const APPLICATION_ID: i64 = 0x5045_4150;
 /// SQLite's `user_version` of our files.
 const FORMAT: i64 = 1;
 /// Files up to this size are checked whole at open; of larger ones only what is live is read (and checked) by load.
-const CHECK_LIMIT_BYTES: u64 = 32 << 20;
+const MAX_CHECKED_BYTES: u64 = 32 << 20;
 /// How long a connection waits for another of the same process (a checkpoint) before it gives up.
 const BUSY_MILLIS: u32 = 20_000;
 /// What the write-ahead log is cut down to when it begins anew.
@@ -104,7 +104,7 @@ pub(super) fn open(place: &Place) -> Result<Connection, StoreError> {
     };
     let connection = place.connect()?;
     if recognise(place, &connection)? {
-        if size_bytes <= CHECK_LIMIT_BYTES {
+        if size_bytes <= MAX_CHECKED_BYTES {
             check(place, &connection)?;
         }
     } else {

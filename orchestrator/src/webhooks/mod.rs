@@ -26,11 +26,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Largest answer: a patch that replaces the largest object, in base64.
-const ANSWER_LIMIT_BYTES: usize = 8 << 20;
+const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// Bundles of authorities for which a client, with its connections, is kept.
-const CLIENTS_MAX: usize = 64;
+const MAX_CLIENTS: usize = 64;
 /// Connections to one webhook that are kept while nothing is asked...
-const IDLE_MAX: usize = 8;
+const MAX_IDLE_CONNECTIONS: usize = 8;
 /// ...and for how long.
 const IDLE_FOR: Duration = Duration::from_secs(30);
 /// How the server introduces itself, as Kubernetes' does.
@@ -90,9 +90,9 @@ impl Webhooks {
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_FOR)
-            .pool_max_idle_per_host(IDLE_MAX)
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
             .build(connector);
-        if clients.len() >= CLIENTS_MAX {
+        if clients.len() >= MAX_CLIENTS {
             clients.clear();
         }
         clients.insert(ca_bundle.into(), client.clone());
@@ -102,10 +102,10 @@ impl Webhooks {
 
 /// The whole of an answer, if it is not too large.
 async fn whole(response: Response<Incoming>) -> Result<Bytes, String> {
-    let body = Limited::new(response.into_body(), ANSWER_LIMIT_BYTES).collect().await;
+    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
     body.map(|body| body.to_bytes()).map_err(|error| match error.downcast::<hyper::Error>() {
         Ok(error) => words::of_error(&*error),
-        Err(_) => format!("the answer is larger than {ANSWER_LIMIT_BYTES} bytes"),
+        Err(_) => format!("the answer is larger than {MAX_ANSWER_BYTES} bytes"),
     })
 }
 

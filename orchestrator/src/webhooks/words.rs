@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io;
 
 /// Most characters of a webhook's own error page that are passed on.
-const PAGE_MAX: usize = 256;
+const MAX_PAGE_CHARACTERS: usize = 256;
 
 /// The cause of an error that has causes.
 pub(super) fn of_error(error: &(dyn Error + 'static)) -> String {
@@ -48,7 +48,7 @@ pub(super) fn of_tls(name: &str, error: &io::Error) -> String {
 
 /// What an answer without success means.
 pub(super) fn of_status(status: StatusCode, body: &[u8]) -> String {
-    let page: String = String::from_utf8_lossy(body).trim().chars().take(PAGE_MAX).collect();
+    let page: String = String::from_utf8_lossy(body).trim().chars().take(MAX_PAGE_CHARACTERS).collect();
     match status.as_u16() {
         400 => "the server rejected our request for an unknown reason".into(),
         401 => "the server has asked for the client to provide credentials".into(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wasmtime_wasi::p1::types::{Errno, Fd};
 
 /// Files that a guest may have open: each is a descriptor of the node.
-const FILE_LIMIT: usize = 1024;
+const MAX_FILES: usize = 1024;
 
 /// What a number stands for.
 pub(super) enum Descriptor {
@@ -67,7 +67,7 @@ impl Descriptors {
 
     /// Whether one file more may be opened.
     pub(super) fn has_room_for_file(&self) -> bool {
-        self.files < FILE_LIMIT
+        self.files < MAX_FILES
     }
 
     /// Frees a number and returns what it stood for.

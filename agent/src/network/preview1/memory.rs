@@ -4,7 +4,7 @@ use wasmtime_wasi::p1::types::{Ciovec, CiovecArray, Errno, Error, Iovec, IovecAr
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 /// Buffers in one call (`IOV_MAX`).
-const IOVEC_LIMIT: u32 = 1024;
+const MAX_IOVECS: u32 = 1024;
 
 /// Pointers outside of the guest's memory are an error, not a trap.
 pub(super) fn fault(error: GuestError) -> Error {
@@ -34,7 +34,7 @@ fn checked<V: wiggle::GuestType>(
     iovecs: GuestPtr<[V]>,
     buffer: impl Fn(V) -> GuestPtr<[u8]>,
 ) -> Result<Vec<GuestPtr<[u8]>>, Error> {
-    if iovecs.len() > IOVEC_LIMIT {
+    if iovecs.len() > MAX_IOVECS {
         return Err(Errno::Inval.into());
     }
     let mut buffers = Vec::with_capacity(iovecs.len() as usize);

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 const WAITING: usize = 128;
 /// The longest address: family, IP, port.
 const ADDRESS_BYTES: usize = 1 + 16 + 2;
-const FRAME_LIMIT_BYTES: usize = DATAGRAM_BYTES + 2 * ADDRESS_BYTES;
+const MAX_FRAME_BYTES: usize = DATAGRAM_BYTES + 2 * ADDRESS_BYTES;
 
 /// The streams that carry this node's datagrams, by the node that they lead to.
 #[derive(Default)]
@@ -109,7 +109,7 @@ struct Nonsense;
 fn take(gathered: &mut BytesMut) -> Result<Option<(SocketAddr, Datagram)>, Nonsense> {
     let Some(length) = gathered.first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_be_bytes(*length) as usize;
-    if length > FRAME_LIMIT_BYTES {
+    if length > MAX_FRAME_BYTES {
         return Err(Nonsense);
     }
     if gathered.len() < 4 + length {

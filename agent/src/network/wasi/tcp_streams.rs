@@ -7,7 +7,7 @@ use std::io;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 /// The most that one write may bring.
-const WRITE_LIMIT_BYTES: usize = 64 * 1024;
+const MAX_WRITE_BYTES: usize = 64 * 1024;
 
 /// The receiving direction.
 pub(super) struct TcpInput {
@@ -92,7 +92,7 @@ impl OutputStream for TcpOutput {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         let room = self.half.room_bytes();
-        self.permit_bytes = self.check(room)?.min(WRITE_LIMIT_BYTES);
+        self.permit_bytes = self.check(room)?.min(MAX_WRITE_BYTES);
         Ok(self.permit_bytes)
     }
 }

@@ -8,7 +8,7 @@ use ::cel::common::ast::operators::{CONDITIONAL, LOGICAL_AND, LOGICAL_OR};
 use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
 
 /// The largest object that a request can bring, in bytes.
-pub(crate) const REQUEST_MAX_BYTES: u64 = 3 << 20;
+pub(crate) const MAX_REQUEST_BYTES: u64 = 3 << 20;
 const STRING_FACTOR: f64 = 0.1;
 const REGEX_FACTOR: f64 = 0.25;
 const LIST_UNITS: u64 = 10;
@@ -195,7 +195,7 @@ fn result_size(name: &str, given: &[Estimate<'_>]) -> u64 {
 /// How large a value of the schema may be, in characters, items or entries.
 fn max_size(schema: &Schema) -> u64 {
     let limits = &schema.limits;
-    let fits = |each: u64| (REQUEST_MAX_BYTES - 2) / each;
+    let fits = |each: u64| (MAX_REQUEST_BYTES - 2) / each;
     match schema.type_.as_str() {
         "string" => match limits.format.as_str() {
             "duration" => 32,

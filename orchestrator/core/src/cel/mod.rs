@@ -25,24 +25,24 @@ mod value;
 
 pub(crate) use authorizer::{Resource, Rights};
 pub(crate) use check::{Declared, MUTATION, check};
-pub(crate) use cost::{REQUEST_MAX_BYTES, max_cost, min_bytes, times_below};
+pub(crate) use cost::{MAX_REQUEST_BYTES, max_cost, min_bytes, times_below};
 pub(crate) use value::{Key, Val, to_json};
 
 use ::cel::common::ast::{IdedExpr, SourceInfo};
 use std::collections::BTreeMap;
 
 /// What one evaluation may cost, and all of one object.
-pub(crate) const CALL_LIMIT: u64 = 1_000_000;
+pub(crate) const MAX_CALL_COST: u64 = 1_000_000;
 /// What the rules of one object may cost together.
-pub(crate) const OBJECT_LIMIT: u64 = 10_000_000;
+pub(crate) const MAX_OBJECT_COST: u64 = 10_000_000;
 /// What the match conditions of one webhook may cost together.
-pub(crate) const CONDITIONS_LIMIT: u64 = 2_500_000;
+pub(crate) const MAX_CONDITIONS_COST: u64 = 2_500_000;
 /// Longest source of an expression, in bytes.
-const SOURCE_LIMIT_BYTES: usize = 16 << 10;
+const MAX_SOURCE_BYTES: usize = 16 << 10;
 /// Deepest nesting of brackets in an expression.
-const BRACKETS_LIMIT: u16 = 64;
+const MAX_BRACKETS: u16 = 64;
 /// Deepest nesting of what was read: links of chains and expanded macros count.
-const DEPTH_LIMIT: usize = 160;
+const MAX_DEPTH: usize = 160;
 /// For the longest source: about 2 KiB a byte are needed at most.
 const PARSER_STACK_BYTES: usize = 64 << 20;
 
@@ -69,11 +69,11 @@ impl Fault {
 }
 
 fn parsed(source: &str) -> Result<Program, String> {
-    let parser = macros::parser().max_recursion_depth(BRACKETS_LIMIT).error_recovery_limit(4);
+    let parser = macros::parser().max_recursion_depth(MAX_BRACKETS).error_recovery_limit(4);
     let parsed = parser.enable_optional_syntax(true).parse_with_source_info(source);
     let (expr, source) = parsed.map_err(|errors| errors.to_string())?;
-    if parts::depth(&expr) > DEPTH_LIMIT {
-        return Err(format!("the expression is nested deeper than {DEPTH_LIMIT} levels"));
+    if parts::depth(&expr) > MAX_DEPTH {
+        return Err(format!("the expression is nested deeper than {MAX_DEPTH} levels"));
     }
     Ok(Program { expr, source })
 }
@@ -144,8 +144,8 @@ impl Budget {
 impl Program {
     /// Reads an expression. Errors: where and why it is none, as CEL's own tools say it.
     pub(crate) fn parse(source: &str) -> Result<Program, String> {
-        if source.len() > SOURCE_LIMIT_BYTES {
-            return Err(format!("the expression is longer than {SOURCE_LIMIT_BYTES} bytes"));
+        if source.len() > MAX_SOURCE_BYTES {
+            return Err(format!("the expression is longer than {MAX_SOURCE_BYTES} bytes"));
         }
         // The parser recurses once for each link of a chain such as `a.b.c`, and its limit does not count them: it needs a
         // stack of its own size. What it read is only let out if any stack can hold a walk over it.

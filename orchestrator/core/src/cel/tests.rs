@@ -13,7 +13,7 @@ fn eval(source: &str, own: Value) -> String {
         Ok(program) => program,
         Err(why) => return format!("no expression: {why}"),
     };
-    match program.eval(&variables(own), &mut Budget::new(CALL_LIMIT)) {
+    match program.eval(&variables(own), &mut Budget::new(MAX_CALL_COST)) {
         Ok(value) => text::shown(&value),
         Err(Fault::Failed(why)) => format!("fault: {why}"),
         Err(Fault::Budget) => "fault: budget".into(),

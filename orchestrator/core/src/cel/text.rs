@@ -7,7 +7,7 @@ use super::{Budget, Fault, Found, time};
 use crate::custom::schema::regex;
 
 /// Longest text that a function makes, in bytes.
-const TEXT_LIMIT_BYTES: usize = 4 << 20;
+const MAX_TEXT_BYTES: usize = 4 << 20;
 
 /// A value as text: what `string()` gives, and what error messages show.
 pub(super) fn shown(value: &Val) -> String {
@@ -129,7 +129,7 @@ fn bounded(text: String, budget: &mut Budget) -> Found {
 
 fn replace(text: &str, old: &str, new: &str, limit: usize, budget: &mut Budget) -> Found {
     let count = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() }.min(limit);
-    if count.saturating_mul(new.len()).saturating_add(text.len()) > TEXT_LIMIT_BYTES {
+    if count.saturating_mul(new.len()).saturating_add(text.len()) > MAX_TEXT_BYTES {
         return Err(Fault::Budget);
     }
     bounded(text.replacen(old, new, limit), budget)

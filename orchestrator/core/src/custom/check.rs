@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 
 /// Most errors that are gathered for one object: what follows only repeats.
-const ERRORS_MAX: usize = 100;
+const MAX_ERRORS: usize = 100;
 
 /// What is wrong with an object that takes the place of `old`: what stays as it was is not judged again.
 pub(super) fn check_change(schema: &Schema, value: &Value, old: Option<&Value>, errors: &mut Errors) {
@@ -24,7 +24,7 @@ pub(super) fn check_change(schema: &Schema, value: &Value, old: Option<&Value>, 
 
 /// What is wrong with `value` at `path`.
 pub(super) fn check(schema: &Schema, value: &Value, path: &str, errors: &mut Errors) {
-    if errors.len() >= ERRORS_MAX || value.is_null() && schema.nullable {
+    if errors.len() >= MAX_ERRORS || value.is_null() && schema.nullable {
         return;
     }
     if !fits(schema, value) {

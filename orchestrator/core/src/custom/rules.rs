@@ -2,7 +2,7 @@
 
 use super::check::at;
 use super::schema::{Rule, Schema};
-use crate::cel::{Budget, CALL_LIMIT, Fault, Key, OBJECT_LIMIT, Val, escaped};
+use crate::cel::{Budget, Fault, Key, MAX_CALL_COST, MAX_OBJECT_COST, Val, escaped};
 use crate::duration;
 use crate::validation::{Errors, child, text};
 use base64::Engine;
@@ -17,7 +17,7 @@ const NO_BUDGET: &str =
 
 /// What the rules of `schema` have against a whole object. `old` is what it takes the place of.
 pub(super) fn check(schema: &Schema, object: &Value, old: Option<&Value>, errors: &mut Errors) {
-    let mut walk = Walk { budget: OBJECT_LIMIT, errors };
+    let mut walk = Walk { budget: MAX_OBJECT_COST, errors };
     walk.value(schema, object, old, "", true);
 }
 
@@ -74,7 +74,7 @@ impl Walk<'_> {
                 (Some(before), false) => _ = variables.insert("oldSelf", before.clone()),
                 (None, false) => {}
             }
-            let mut budget = Budget::new(CALL_LIMIT.min(self.budget));
+            let mut budget = Budget::new(MAX_CALL_COST.min(self.budget));
             let given = budget.left();
             let found = program.eval(&variables, &mut budget);
             self.budget -= given - budget.left();
@@ -104,7 +104,7 @@ impl Walk<'_> {
 
     /// What a broken rule says: what its expression makes, or its message, or the rule itself.
     fn message(&mut self, rule: &Rule, variables: &BTreeMap<&str, Val>) -> String {
-        let mut budget = Budget::new(CALL_LIMIT.min(self.budget));
+        let mut budget = Budget::new(MAX_CALL_COST.min(self.budget));
         let made = match &rule.message_program {
             Some(Ok(program)) => program.eval(variables, &mut budget).ok(),
             _ => None,

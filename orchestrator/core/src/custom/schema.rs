@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Largest compiled pattern: the time to match is linear in the text, the memory is bounded by this.
-const PATTERN_LIMIT_BYTES: usize = 1 << 20;
+const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// What a value may be and how it merges.
 #[derive(Debug, Default)]
@@ -85,7 +85,7 @@ pub(crate) struct Rule {
 
 /// Compiles a pattern as Kubernetes' validation takes it. Errors: why it is none.
 pub(crate) fn regex(text: &str) -> Result<Regex, String> {
-    let builder = regex::RegexBuilder::new(text).size_limit(PATTERN_LIMIT_BYTES).build();
+    let builder = regex::RegexBuilder::new(text).size_limit(MAX_PATTERN_BYTES).build();
     builder.map_err(|error| error.to_string().replace('\n', " "))
 }
 

@@ -3,7 +3,7 @@
 use super::compiled::Validation;
 use super::matching::takes;
 use super::{Compiled, Policy, Write, is_beyond_policies, namespace_of, request};
-use crate::cel::{Budget, CALL_LIMIT, Fault, Key, OBJECT_LIMIT, Program, Rights, Val};
+use crate::cel::{Budget, Fault, Key, MAX_CALL_COST, MAX_OBJECT_COST, Program, Rights, Val};
 use crate::custom::plain;
 use crate::served::Served;
 use crate::snapshot::Snapshot;
@@ -22,7 +22,7 @@ pub fn judge(snapshot: &Snapshot, write: &Write<'_>) -> Result<Vec<String>, Erro
     if set.is_empty() || is_beyond_policies(write) {
         return Ok(warnings);
     }
-    let mut budget = OBJECT_LIMIT;
+    let mut budget = MAX_OBJECT_COST;
     for (policy, binding) in set.bound() {
         let spec = &policy.object["spec"];
         if !takes(snapshot, &spec["matchConstraints"], write)
@@ -153,7 +153,7 @@ impl Asked<'_> {
         variables: &Variables,
     ) -> Result<Val, String> {
         let program = program.as_ref().map_err(|why| format!("compilation error: {why}"))?;
-        let mut budget = Budget::new(CALL_LIMIT.min(self.budget));
+        let mut budget = Budget::new(MAX_CALL_COST.min(self.budget));
         let given = budget.left();
         let found = program.eval(variables, &mut budget);
         self.budget -= given - budget.left();
@@ -192,7 +192,7 @@ impl Asked<'_> {
             Ok(Val::Bool(true)) => None,
             Ok(_) => {
                 let made = validation.message_program.as_ref().and_then(|program| {
-                    let mut budget = Budget::new(CALL_LIMIT.min(self.budget));
+                    let mut budget = Budget::new(MAX_CALL_COST.min(self.budget));
                     program.eval(variables, &mut budget).ok()
                 });
                 let message = match made {

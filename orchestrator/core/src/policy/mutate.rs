@@ -4,7 +4,7 @@ use super::compiled::Mutation;
 use super::judge::{Asked, variables};
 use super::matching::takes;
 use super::{Policy, Write, is_beyond_policies};
-use crate::cel::{OBJECT_LIMIT, to_json};
+use crate::cel::{MAX_OBJECT_COST, to_json};
 use crate::patch::{json, merged};
 use crate::snapshot::Snapshot;
 use crate::validation::text;
@@ -65,7 +65,7 @@ fn apply(
     {
         return Ok(false);
     }
-    let mut asked = Asked { snapshot, write, policy, binding, budget: OBJECT_LIMIT };
+    let mut asked = Asked { snapshot, write, policy, binding, budget: MAX_OBJECT_COST };
     match mutated(&mut asked, write, &before) {
         Ok(changed) => {
             *object = changed;

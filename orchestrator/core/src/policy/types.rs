@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Kinds that one policy is checked against.
-const KINDS_MAX: usize = 10;
+const MAX_KINDS: usize = 10;
 
 /// The fields that hold expressions which say of some kind what cannot be, each with a line for every such kind.
 pub(crate) fn type_warnings(kinds: &Kinds, spec: &Value) -> Vec<(String, String)> {
@@ -40,7 +40,7 @@ fn named(kinds: &Kinds, rules: &Value) -> Vec<Served> {
             }
         }
     }
-    found.truncate(KINDS_MAX);
+    found.truncate(MAX_KINDS);
     found
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most match conditions of one webhook or policy.
-const CONDITIONS_MAX: usize = 64;
+const MAX_CONDITIONS: usize = 64;
 
 /// Each rule of a list names operations, groups, versions and resources that fit together. Which operations and scopes there
 /// are, the schema says.
@@ -74,8 +74,8 @@ fn resources(list: &Value, path: &str, errors: &mut Errors) {
 /// Match conditions, each with a name of its own, that speak of `subjects`.
 pub(super) fn conditions(conditions: &Value, path: &str, subjects: &[&str], errors: &mut Errors) {
     let count = items(conditions).count();
-    if count > CONDITIONS_MAX {
-        errors.push(FieldError::too_many(path, count, CONDITIONS_MAX));
+    if count > MAX_CONDITIONS {
+        errors.push(FieldError::too_many(path, count, MAX_CONDITIONS));
     }
     let mut seen = BTreeSet::new();
     for (at, condition) in indexed(conditions, path) {

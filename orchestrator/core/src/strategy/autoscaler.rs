@@ -15,8 +15,8 @@ const SOURCES: [(&str, &str); 5] = [
     ("Pods", "pods"),
     ("Resource", "resource"),
 ];
-const WINDOW_MAX_SECONDS: i64 = 3600;
-const PERIOD_MAX_SECONDS: i64 = 1800;
+const MAX_WINDOW_SECONDS: i64 = 3600;
+const MAX_PERIOD_SECONDS: i64 = 1800;
 
 fn validate(autoscaler: &Value, findings: &mut Findings) {
     let (spec, errors) = (&autoscaler["spec"], &mut findings.errors);
@@ -155,7 +155,7 @@ fn behavior(path: &str, rules: &Value, errors: &mut Errors) {
         }
     };
     let window = &rules["stabilizationWindowSeconds"];
-    bounded(errors, &child(path, "stabilizationWindowSeconds"), window, 0, WINDOW_MAX_SECONDS);
+    bounded(errors, &child(path, "stabilizationWindowSeconds"), window, 0, MAX_WINDOW_SECONDS);
     let at = child(path, "policies");
     if items(&rules["policies"]).next().is_none() {
         errors.push(FieldError::required(&at, "must specify at least one Policy"));
@@ -166,6 +166,6 @@ fn behavior(path: &str, rules: &Value, errors: &mut Errors) {
             errors.push(FieldError::not_supported(&child(&path, "type"), &policy["type"], &supported));
         }
         bounded(errors, &child(&path, "value"), &policy["value"], 1, i64::MAX);
-        bounded(errors, &child(&path, "periodSeconds"), &policy["periodSeconds"], 1, PERIOD_MAX_SECONDS);
+        bounded(errors, &child(&path, "periodSeconds"), &policy["periodSeconds"], 1, MAX_PERIOD_SECONDS);
     }
 }

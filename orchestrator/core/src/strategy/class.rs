@@ -6,7 +6,7 @@ use peapod_api::FieldError;
 use serde_json::Value;
 
 /// Users' priorities end here.
-const USER_MAX: i64 = 1_000_000_000;
+const MAX_USER_PRIORITY: i64 = 1_000_000_000;
 const SYSTEM_PREFIX: &str = "system-";
 /// The classes that the system brings, with their priorities.
 pub const SYSTEM: [(&str, i64); 2] =
@@ -48,8 +48,8 @@ fn validate_priority(class: &Value, findings: &mut Findings) {
              a known system priority class"
         );
         findings.errors.push(FieldError::forbidden("metadata.name", &why));
-    } else if value > USER_MAX {
-        let why = format!("maximum allowed value of a user defined priority is {USER_MAX}");
+    } else if value > MAX_USER_PRIORITY {
+        let why = format!("maximum allowed value of a user defined priority is {MAX_USER_PRIORITY}");
         findings.errors.push(FieldError::forbidden("value", &why));
     }
 }

@@ -13,8 +13,8 @@ pub(super) static STRATEGY: Strategy = Strategy {
     validate,
     validate_create: |cron_job, findings| {
         let name = &cron_job["metadata"]["name"];
-        if text(name).len() > NAME_MAX_BYTES {
-            let why = format!("must be no more than {NAME_MAX_BYTES} bytes");
+        if text(name).len() > MAX_NAME_BYTES {
+            let why = format!("must be no more than {MAX_NAME_BYTES} bytes");
             findings.errors.push(FieldError::invalid("metadata.name", name, &why));
         }
     },
@@ -27,9 +27,9 @@ pub(super) static STRATEGY: Strategy = Strategy {
 };
 
 /// A Job's name is this and eleven characters more.
-const NAME_MAX_BYTES: usize = 52;
+const MAX_NAME_BYTES: usize = 52;
 /// Longest part of the name of a time zone.
-const ZONE_PART_MAX_BYTES: usize = 14;
+const MAX_ZONE_PART_BYTES: usize = 14;
 
 fn prepare(cron_job: &mut Value) {
     if let Some(spec) = cron_job.pointer_mut("/spec/jobTemplate/spec/template/spec") {
@@ -76,7 +76,7 @@ fn time_zone(zone: &Value, errors: &mut Errors) {
     let is_part = |part: &str| {
         let known = part.chars().all(|c| c.is_ascii_alphanumeric() || "._-+".contains(c));
         known
-            && (1..=ZONE_PART_MAX_BYTES).contains(&part.len())
+            && (1..=MAX_ZONE_PART_BYTES).contains(&part.len())
             && !matches!(part, "." | "..")
             && !part.starts_with('-')
     };

@@ -44,8 +44,8 @@ pub(super) static NEWER: Strategy = Strategy {
                 errors.push(FieldError::invalid(field, &event[field], "must be unset"));
             }
         }
-        if text(&event["note"]).len() > NOTE_MAX_BYTES {
-            let why = format!("can have at most {NOTE_MAX_BYTES} characters");
+        if text(&event["note"]).len() > MAX_NOTE_BYTES {
+            let why = format!("can have at most {MAX_NOTE_BYTES} characters");
             errors.push(FieldError::invalid("message", &"".into(), &why));
         }
     },
@@ -53,4 +53,4 @@ pub(super) static NEWER: Strategy = Strategy {
 };
 
 /// Longest note of an event.
-const NOTE_MAX_BYTES: usize = 1024;
+const MAX_NOTE_BYTES: usize = 1024;

@@ -21,10 +21,10 @@ const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 const OLD_UID_LABEL: &str = "controller-uid";
 const OLD_NAME_LABEL: &str = "job-name";
 /// Most pods side by side of a Job whose pods have indexes.
-const INDEXED_PARALLELISM_MAX: i64 = 100_000;
+const MAX_INDEXED_PARALLELISM: i64 = 100_000;
 /// Beyond so many completions a limit per index has limits of its own.
-const COMPLETIONS_SOFT_MAX: i64 = 100_000;
-const HIGH_COMPLETIONS_MAX: i64 = 10_000;
+const MAX_PLAIN_COMPLETIONS: i64 = 100_000;
+const MAX_OF_MANY_COMPLETIONS: i64 = 10_000;
 /// What never changes.
 const FIXED: [&str; 6] =
     ["selector", "completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"];
@@ -162,17 +162,17 @@ fn indexed(path: &str, spec: &Value, errors: &mut Errors) {
             errors.push(FieldError::invalid(&child(path, field), &spec[field], &why));
         }
     };
-    at_most("parallelism", INDEXED_PARALLELISM_MAX, " when completion mode is Indexed");
-    at_most("maxFailedIndexes", COMPLETIONS_SOFT_MAX, "");
-    let many = number("completions").is_some_and(|n| n > COMPLETIONS_SOFT_MAX);
+    at_most("parallelism", MAX_INDEXED_PARALLELISM, " when completion mode is Indexed");
+    at_most("maxFailedIndexes", MAX_PLAIN_COMPLETIONS, "");
+    let many = number("completions").is_some_and(|n| n > MAX_PLAIN_COMPLETIONS);
     if many && number("backoffLimitPerIndex").is_some() {
         let when = format!(
-            " when completions are above {COMPLETIONS_SOFT_MAX} and used with backoff limit per index"
+            " when completions are above {MAX_PLAIN_COMPLETIONS} and used with backoff limit per index"
         );
-        at_most("parallelism", HIGH_COMPLETIONS_MAX, &when);
-        at_most("maxFailedIndexes", HIGH_COMPLETIONS_MAX, &when);
+        at_most("parallelism", MAX_OF_MANY_COMPLETIONS, &when);
+        at_most("maxFailedIndexes", MAX_OF_MANY_COMPLETIONS, &when);
         if number("maxFailedIndexes").is_none() {
-            let why = format!("must be specified when completions is above {COMPLETIONS_SOFT_MAX}");
+            let why = format!("must be specified when completions is above {MAX_PLAIN_COMPLETIONS}");
             errors.push(FieldError::required(&child(path, "maxFailedIndexes"), &why));
         }
     }

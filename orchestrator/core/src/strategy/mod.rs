@@ -126,7 +126,7 @@ pub enum Endpoint {
 }
 
 const GENERATED_CHARACTERS: usize = 5;
-const GENERATED_BASE_MAX_BYTES: usize = 58;
+const MAX_GENERATED_BASE_BYTES: usize = 58;
 
 /// Makes `object` what a new object is: name, uid, time, generation; the status reset by the kind's rules.
 pub fn prepare_create(kind: &Kind, object: &mut Value, stamp: &Stamp) {
@@ -158,7 +158,7 @@ pub fn prepare_create(kind: &Kind, object: &mut Value, stamp: &Stamp) {
 
 /// The same base and seed give the same name.
 fn generated_name(base: &str, seed: u64) -> String {
-    let mut end = base.len().min(GENERATED_BASE_MAX_BYTES);
+    let mut end = base.len().min(MAX_GENERATED_BASE_BYTES);
     while !base.is_char_boundary(end) {
         end -= 1;
     }

@@ -48,11 +48,11 @@ fn policy(policy: &Value, findings: &mut Findings) {
     }
 }
 
-const ANNOTATIONS_MAX: usize = 20;
+const MAX_ANNOTATIONS: usize = 20;
 
 fn annotations(policy: &Value, errors: &mut Errors) {
     let (list, path) = (&policy["spec"]["auditAnnotations"], "spec.auditAnnotations");
-    if items(list).count() > ANNOTATIONS_MAX {
+    if items(list).count() > MAX_ANNOTATIONS {
         errors.push(FieldError::invalid(path, list, "must not have more than 20 auditAnnotations"));
     }
     let (name, mut seen) = (text(&policy["metadata"]["name"]), BTreeSet::new());

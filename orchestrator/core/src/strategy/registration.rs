@@ -44,8 +44,8 @@ pub(super) static API_SERVICE: Strategy = Strategy {
     ..PLAIN
 };
 
-const GROUP_PRIORITY_MAX: i64 = 20_000;
-const VERSION_PRIORITY_MAX: i64 = 1000;
+const MAX_GROUP_PRIORITY: i64 = 20_000;
+const MAX_VERSION_PRIORITY: i64 = 1000;
 
 fn validate_api_service(service: &Value, findings: &mut Findings) {
     let (spec, errors) = (&service["spec"], &mut findings.errors);
@@ -57,7 +57,7 @@ fn validate_api_service(service: &Value, findings: &mut Findings) {
         errors.push(FieldError::invalid("metadata.name", name, &why));
     }
     for (field, max) in
-        [("groupPriorityMinimum", GROUP_PRIORITY_MAX), ("versionPriority", VERSION_PRIORITY_MAX)]
+        [("groupPriorityMinimum", MAX_GROUP_PRIORITY), ("versionPriority", MAX_VERSION_PRIORITY)]
     {
         if !(1..=max).contains(&spec[field].as_i64().unwrap_or(0)) {
             let why = format!("must be positive and less than {max}");

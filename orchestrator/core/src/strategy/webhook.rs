@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 pub(super) static STRATEGY: Strategy = Strategy { counts_generations: true, validate, ..PLAIN };
 
-const TIMEOUT_MAX_SECONDS: i64 = 30;
-const PORT_MAX: i64 = 65535;
+const MAX_TIMEOUT_SECONDS: i64 = 30;
+const MAX_PORT: i64 = 65535;
 const REVIEW_VERSIONS: &str = "v1, v1beta1";
 /// What match conditions may speak of.
 const SUBJECTS: [&str; 4] = ["object", "oldObject", "request", "authorizer"];
@@ -58,7 +58,7 @@ fn side_effects_and_timeout(path: &str, webhook: &Value, errors: &mut Errors) {
         _ => one_of(errors, &at, effects, &["None", "NoneOnDryRun"]),
     }
     let timeout = &webhook["timeoutSeconds"];
-    if timeout.as_i64().is_some_and(|seconds| !(1..=TIMEOUT_MAX_SECONDS).contains(&seconds)) {
+    if timeout.as_i64().is_some_and(|seconds| !(1..=MAX_TIMEOUT_SECONDS).contains(&seconds)) {
         let why = "the timeout value must be between 1 and 30 seconds";
         errors.push(FieldError::invalid(&child(path, "timeoutSeconds"), timeout, why));
     }
@@ -129,7 +129,7 @@ fn service(path: &str, service: &Value, errors: &mut Errors) {
         }
     }
     let port = &service["port"];
-    if port.as_i64().is_some_and(|port| !(1..=PORT_MAX).contains(&port)) {
+    if port.as_i64().is_some_and(|port| !(1..=MAX_PORT).contains(&port)) {
         let why = "port is not valid: must be between 1 and 65535, inclusive";
         errors.push(FieldError::invalid(&child(path, "port"), port, why));
     }

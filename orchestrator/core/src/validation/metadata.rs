@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Most bytes of all annotations of an object, keys and values.
-pub const ANNOTATIONS_LIMIT_BYTES: usize = 256 * 1024;
+pub const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 
 /// Metadata of an object that is about to be created, its name already generated.
 pub fn create(kind: &Kind, rule: NameRule, object: &Value, errors: &mut Errors) {
@@ -74,8 +74,8 @@ pub fn annotations(errors: &mut Errors, path: &str, map: &Value) {
         size_bytes += key.len() + text(value).len();
         invalid(errors, path, &key.as_str().into(), names::label_key(&key.to_lowercase()));
     }
-    if size_bytes > ANNOTATIONS_LIMIT_BYTES {
-        errors.push(FieldError::too_long(path, ANNOTATIONS_LIMIT_BYTES));
+    if size_bytes > MAX_ANNOTATIONS_BYTES {
+        errors.push(FieldError::too_long(path, MAX_ANNOTATIONS_BYTES));
     }
 }
 

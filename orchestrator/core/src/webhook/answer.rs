@@ -11,8 +11,8 @@ use serde_json::Value;
 /// The code of a denial that names none, or one of success.
 const DENIED: u16 = 400;
 /// Most characters of the warnings of one answer, and of one of them where there are too many.
-const WARNINGS_MAX: usize = 4096;
-const WARNING_MAX: usize = 256;
+const MAX_WARNINGS_CHARACTERS: usize = 4096;
+const MAX_WARNING_CHARACTERS: usize = 256;
 
 /// An answer.
 #[derive(Debug, PartialEq)]
@@ -140,11 +140,11 @@ fn patch(response: &Value, is_v1: bool, mutates: bool) -> Result<Vec<Value>, Str
 /// As many characters as headers may take: where there are too many, each is cut short, then the rest is left out.
 fn shortened(warnings: Vec<String>) -> Vec<String> {
     let length = |warning: &String| warning.chars().count();
-    if warnings.iter().map(length).sum::<usize>() <= WARNINGS_MAX {
+    if warnings.iter().map(length).sum::<usize>() <= MAX_WARNINGS_CHARACTERS {
         return warnings;
     }
-    let cut = warnings.into_iter().map(|warning| warning.chars().take(WARNING_MAX).collect());
-    let mut left = WARNINGS_MAX;
+    let cut = warnings.into_iter().map(|warning| warning.chars().take(MAX_WARNING_CHARACTERS).collect());
+    let mut left = MAX_WARNINGS_CHARACTERS;
     cut.take_while(|warning: &String| {
         let fits = length(warning) <= left;
         left = left.saturating_sub(length(warning));

@@ -1,7 +1,7 @@
 //! One webhook, read once: whom it concerns, where it is and what it is asked.
 
 use super::text_of;
-use crate::cel::{Budget, CONDITIONS_LIMIT, Fault, Program, Val};
+use crate::cel::{Budget, Fault, MAX_CONDITIONS_COST, Program, Val};
 use crate::policy::{self, Write};
 use crate::served::Served;
 use crate::snapshot::Snapshot;
@@ -142,7 +142,7 @@ impl Hook {
             return Ok(true);
         }
         let variables = policy::variables(snapshot, write, kind);
-        let (mut budget, mut failed) = (Budget::new(CONDITIONS_LIMIT), Vec::new());
+        let (mut budget, mut failed) = (Budget::new(MAX_CONDITIONS_COST), Vec::new());
         for (expression, program) in conditions {
             let found = match program {
                 Err(why) => Err(format!("compilation error: {why}")),

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-const STEPS_MAX: usize = 20_000;
+const MAX_STEPS: usize = 20_000;
 /// Snapshots back in time that a controller may still see.
 const STALENESS: usize = 6;
 
@@ -189,7 +189,7 @@ impl World {
 
     /// Runs until nobody has anything to do; `check` holds after every step.
     pub(crate) fn settle_while(&mut self, check: impl Fn(&World)) {
-        for _ in 0..STEPS_MAX {
+        for _ in 0..MAX_STEPS {
             if !self.step() {
                 return;
             }

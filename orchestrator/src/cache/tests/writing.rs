@@ -75,7 +75,7 @@ async fn a_request_that_fails_touches_nothing() {
     let big = Draft::new(
         kinds::of_resource("configmaps").unwrap(),
         key("big"),
-        json!({"metadata": {"name": "big"}, "data": "x".repeat(OBJECT_LIMIT_BYTES)}),
+        json!({"metadata": {"name": "big"}, "data": "x".repeat(MAX_OBJECT_BYTES)}),
     );
     let writes = vec![Write::Delete(key("a")), Write::Put(big)];
     let result = cache.write(Request { writes, ..Request::default() }).await;

@@ -13,7 +13,7 @@ use serde_json::Value;
 const PREFIX: &str = "pod-security.kubernetes.io/";
 const MODES: [&str; 3] = ["enforce", "audit", "warn"];
 /// Violating pods of a namespace that are named when it is made stricter.
-const NAMED_PODS_MAX: usize = 10;
+const MAX_NAMED_PODS: usize = 10;
 
 /// How much is forbidden: each level forbids what the one before does, and more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,7 +137,7 @@ fn violating_pods(snapshot: &Snapshot, namespace: &str, level: Level, named: &st
             let found = violations(level, &pod.value());
             (!found.is_empty()).then(|| format!("{}: {}", pod.name(), found.join(", ")))
         })
-        .take(NAMED_PODS_MAX)
+        .take(MAX_NAMED_PODS)
         .collect();
     if !found.is_empty() {
         let head = format!(

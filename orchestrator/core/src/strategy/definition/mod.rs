@@ -27,7 +27,7 @@ pub(super) static STRATEGY: Strategy = Strategy {
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 10] =
     ["byte", "date", "date-time", "double", "float", "int32", "int64", "name", "password", "url"];
-const SELECTABLE_MAX: usize = 8;
+const MAX_SELECTABLE_FIELDS: usize = 8;
 
 /// Objects are stored in the storage version from now on.
 fn remember_storage(definition: &mut Value) {
@@ -236,8 +236,8 @@ fn column(column: &Value, path: &str, errors: &mut Errors) {
 fn selectable(version: &Value, path: &str, errors: &mut Errors) {
     let fields = &version["selectableFields"];
     let count = items(fields).count();
-    if count > SELECTABLE_MAX {
-        errors.push(FieldError::too_many(path, count, SELECTABLE_MAX));
+    if count > MAX_SELECTABLE_FIELDS {
+        errors.push(FieldError::too_many(path, count, MAX_SELECTABLE_FIELDS));
     }
     let mut seen = BTreeSet::new();
     for (path, field) in indexed(fields, path) {

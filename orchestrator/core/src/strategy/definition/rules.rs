@@ -1,16 +1,16 @@
 //! What a definition's rules say of the schema that they stand in.
 
-use crate::cel::{Declared, Program, REQUEST_MAX_BYTES, check, max_cost, min_bytes, times_below};
+use crate::cel::{Declared, MAX_REQUEST_BYTES, Program, check, max_cost, min_bytes, times_below};
 use crate::custom::schema::{Rule, Schema};
 use crate::validation::{Errors, child, text};
 use peapod_api::{FieldError, JsonPath};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-const MESSAGE_MAX_BYTES: usize = 2048;
+const MAX_MESSAGE_BYTES: usize = 2048;
 /// What one expression, evaluated as often as its values may stand in an object, may cost by estimation; and all together.
-const RULE_COST_MAX: u64 = 10_000_000;
-const TOTAL_COST_MAX: u64 = 100_000_000;
+const MAX_RULE_COST: u64 = 10_000_000;
+const MAX_TOTAL_COST: u64 = 100_000_000;
 
 /// Checks the rules of a version's schema, whose path in the definition is `path`.
 pub(super) fn validate(schema: &Value, path: &str, errors: &mut Errors) {
@@ -31,8 +31,8 @@ pub(super) fn validate_costs(schema: &Value, path: &str, errors: &mut Errors) {
     }
     let mut costs = Costs::default();
     walk(&read, path, ROOT, &mut Errors::new(), &mut costs);
-    for Cost { cost, path, what } in costs.list.into_iter().filter(|cost| cost.cost > RULE_COST_MAX) {
-        errors.push(FieldError::forbidden(&path, &too_expensive(what, cost, RULE_COST_MAX)));
+    for Cost { cost, path, what } in costs.list.into_iter().filter(|cost| cost.cost > MAX_RULE_COST) {
+        errors.push(FieldError::forbidden(&path, &too_expensive(what, cost, MAX_RULE_COST)));
     }
 }
 
@@ -56,7 +56,7 @@ impl Costs {
     }
 
     fn judge(mut self, path: &str, errors: &mut Errors) {
-        if self.total <= TOTAL_COST_MAX {
+        if self.total <= MAX_TOTAL_COST {
             return;
         }
         self.list.sort_by_key(|cost| std::cmp::Reverse(cost.cost));
@@ -66,7 +66,7 @@ impl Costs {
             errors.push(FieldError::forbidden(path, why));
         }
         let what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
-        errors.push(FieldError::forbidden(path, &too_expensive(what, self.total, TOTAL_COST_MAX)));
+        errors.push(FieldError::forbidden(path, &too_expensive(what, self.total, MAX_TOTAL_COST)));
     }
 }
 
@@ -89,7 +89,7 @@ fn too_expensive(what: &str, cost: u64, limit: u64) -> String {
 /// What an expression may cost by estimation, evaluated as often as its values may stand in an object.
 fn estimated(program: &Program, schema: &Schema, place: Place) -> u64 {
     // Where nothing limits how often, the largest request does.
-    let times = place.times.unwrap_or_else(|| REQUEST_MAX_BYTES / (min_bytes(schema) + 1));
+    let times = place.times.unwrap_or_else(|| MAX_REQUEST_BYTES / (min_bytes(schema) + 1));
     max_cost(program, schema).saturating_mul(times)
 }
 
@@ -182,8 +182,8 @@ fn worded(why: &str) -> String {
 
 fn message(rule: &Rule, path: &str, errors: &mut Errors) {
     let (at, value) = (child(path, "message"), Value::from(rule.message.as_str()));
-    if rule.message.len() > MESSAGE_MAX_BYTES {
-        errors.push(FieldError::too_long(&at, MESSAGE_MAX_BYTES));
+    if rule.message.len() > MAX_MESSAGE_BYTES {
+        errors.push(FieldError::too_long(&at, MAX_MESSAGE_BYTES));
     } else if !rule.message.is_empty() && text(&value).trim().is_empty() {
         errors.push(FieldError::invalid(&at, &value, "message must be non-empty if specified"));
     } else if rule.message.trim().contains('\n') {

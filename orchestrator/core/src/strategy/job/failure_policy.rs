@@ -5,15 +5,15 @@ use peapod_api::FieldError;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-const RULES_MAX: usize = 20;
-const CODES_MAX: usize = 255;
+const MAX_RULES: usize = 20;
+const MAX_CODES: usize = 255;
 
 /// `podFailurePolicy`, `podReplacementPolicy` and `successPolicy` of `spec`.
 pub(super) fn validate(path: &str, spec: &Value, errors: &mut Errors) {
     let policy = &spec["podFailurePolicy"];
     if policy.is_object() {
         let at = child(path, "podFailurePolicy.rules");
-        at_most(errors, &at, &policy["rules"], RULES_MAX);
+        at_most(errors, &at, &policy["rules"], MAX_RULES);
         for (path, rule) in indexed(&policy["rules"], &at) {
             failure_rule(&path, spec, rule, errors);
         }
@@ -45,7 +45,7 @@ fn failure_rule(path: &str, spec: &Value, rule: &Value, errors: &mut Errors) {
         exit_codes(&child(path, "onExitCodes"), spec, &rule["onExitCodes"], errors);
     }
     let at = child(path, "onPodConditions");
-    at_most(errors, &at, &rule["onPodConditions"], RULES_MAX);
+    at_most(errors, &at, &rule["onPodConditions"], MAX_RULES);
     for (path, pattern) in indexed(&rule["onPodConditions"], &at) {
         invalid(errors, &child(&path, "type"), &pattern["type"], names::label_key(text(&pattern["type"])));
     }
@@ -66,7 +66,7 @@ fn exit_codes(path: &str, spec: &Value, codes: &Value, errors: &mut Errors) {
         errors.push(FieldError::invalid(&child(path, "containerName"), container, why));
     }
     let (at, list) = (child(path, "values"), &codes["values"]);
-    at_most(errors, &at, list, CODES_MAX);
+    at_most(errors, &at, list, MAX_CODES);
     if items(list).next().is_none() {
         errors.push(FieldError::invalid(&at, list, "at least one value is required"));
     }
@@ -93,7 +93,7 @@ fn success(path: &str, spec: &Value, errors: &mut Errors) {
         let why = "at least one rules must be specified when the successPolicy is specified";
         errors.push(FieldError::required(path, why));
     }
-    at_most(errors, path, rules, RULES_MAX);
+    at_most(errors, path, rules, MAX_RULES);
     for (path, rule) in indexed(rules, path) {
         let (count, at) = (&rule["succeededCount"], child(&path, "succeededCount"));
         if count.is_null() && rule["succeededIndexes"].is_null() {
