@@ -145,6 +145,21 @@ impl Kubectl {
         })
     }
 
+    /// Follows the log of a pod of the guest `writer` from its first line on for so many `lines`, of which none may be missing.
+    pub fn follows_counter(&self, name: &str, lines: usize) {
+        // From here on the node is connected; till then there is no log to follow.
+        self.log_says(name, "wrote line 1 ");
+        let mut command = self.command(&["logs", "-f", name]);
+        let mut follower = command.stdout(Stdio::piped()).spawn().expect("kubectl starts");
+        let output = BufReader::new(follower.stdout.take().expect("stdout is piped")).lines();
+        let seen: Vec<String> = output.take(lines).map_while(Result::ok).collect();
+        let expected: Vec<String> =
+            (1..=lines).map(|number| format!("wrote line {number} from {name}")).collect();
+        assert_eq!(seen, expected);
+        follower.kill().expect("kill");
+        follower.wait().expect("wait");
+    }
+
     /// Waits until there is an Event of that type (`Normal`, `Warning`) and reason about an object that says `text`.
     pub fn event_says(&self, object: &str, type_: &str, reason: &str, text: &str) {
         let selector = format!("involvedObject.name={object},type={type_},reason={reason}");

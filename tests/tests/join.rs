@@ -64,19 +64,11 @@ fn a_machine_joins_by_the_printed_line_and_runs_pods() {
 
 #[test]
 fn kubectl_follows_a_log_on_a_far_node() {
-    use std::io::{BufRead, BufReader};
     let cluster = Cluster::server(&Place::own(), &[]);
     let _node = cluster.join(&Place::own(), "far", &[]);
     let kubectl = cluster.kubectl();
     counter(&kubectl, "counter");
-    let mut command = kubectl.command(&["logs", "-f", "counter"]);
-    let mut follower = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(follower.stdout.take().unwrap()).lines();
-    for (number, line) in (1..=30).zip(lines) {
-        assert_eq!(line.unwrap(), format!("wrote line {number} from counter"));
-    }
-    follower.kill().unwrap();
-    follower.wait().unwrap();
+    kubectl.follows_counter("counter", 30);
 }
 
 #[test]

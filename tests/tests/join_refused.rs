@@ -196,6 +196,7 @@ fn a_log_stream_that_breaks_in_the_middle_loses_nothing() {
     let mut far = node(&cluster, "far", &cluster.token(&["--server", &url]));
     far.up();
     counter(&kubectl);
+    kubectl.log_says("counter", "wrote line 1 ");
     let mut command = kubectl.command(&["logs", "-f", "counter"]);
     let mut follower = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();

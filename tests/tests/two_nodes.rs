@@ -11,7 +11,7 @@ use peapod_tests::relay::Relay;
 use peapod_tests::switch::Switch;
 use peapod_tests::{http, wait};
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -182,17 +182,6 @@ fn counter(kubectl: &Kubectl, name: &str, node: &str) {
     kubectl.run(&format!("wait pod/{name} --for=condition=Ready --timeout=60s")).ok();
 }
 
-fn follow(kubectl: &Kubectl, name: &str, lines: usize) {
-    let mut command = kubectl.command(&["logs", "-f", name]);
-    let mut follower = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let output = BufReader::new(follower.stdout.take().unwrap()).lines();
-    for (number, line) in (1..=lines).zip(output) {
-        assert_eq!(line.unwrap(), format!("wrote line {number} from {name}"));
-    }
-    follower.kill().unwrap();
-    follower.wait().unwrap();
-}
-
 #[test]
 fn a_service_spans_two_nodes_and_outlives_one_of_them() {
     let mut two = Two::new(&[], same, &[]);
@@ -203,7 +192,7 @@ fn a_service_spans_two_nodes_and_outlives_one_of_them() {
     two.answer_everywhere(&replicas);
     two.wait_for_direct();
     counter(&kubectl, "counter", "far");
-    follow(&kubectl, "counter", 20);
+    kubectl.follows_counter("counter", 20);
 
     // Killed: its pods are replaced on the other one, whose own go on.
     let of_near =
@@ -258,7 +247,8 @@ fn a_cable_that_is_pulled_and_put_back_restarts_nothing() {
     two.wait_for_far("True");
     two.answer_everywhere(&all);
     assert_eq!(two.runs(), runs, "no container was started anew");
-    let log = kubectl.run("logs counter").ok();
+    // The connection on which the server asks the node comes back on its own.
+    let log = kubectl.log_says("counter", "from counter");
     let lines: Vec<&str> = log.lines().collect();
     assert!(lines.first() == Some(&"wrote line 1 from counter"), "{:?}", lines.first());
 }
@@ -277,7 +267,7 @@ fn a_node_that_nobody_reaches_over_a_slow_line_is_an_ordinary_node() {
     two.answer_everywhere(&two.replicas());
     assert!(!two.is_direct(&two.near, &two.far), "nobody can have reached it");
     counter(&two.kubectl(), "counter", "far");
-    follow(&two.kubectl(), "counter", 20);
+    two.kubectl().follows_counter("counter", 20);
     let runs = two.runs();
     assert!(runs.lines().all(|line| line.ends_with(" 0")), "{runs}");
 }
