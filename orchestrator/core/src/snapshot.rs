@@ -62,12 +62,13 @@ pub struct Snapshot {
     quotas: quota::Index,
 }
 
-/// What the keys of a resource, or of one namespace of it, begin with.
-fn prefix(resource: &str, namespace: Option<&str>) -> String {
-    match namespace {
-        Some(namespace) => format!("{resource}/{namespace}/"),
-        None => format!("{resource}/"),
-    }
+/// Between what the keys of a resource, or of one namespace of it, lie: all begin with the first, and `0` follows on `/`. Bounds spare a walk over many objects the look at each key.
+fn bounds(resource: &str, namespace: Option<&str>) -> (String, String) {
+    let within = match namespace {
+        Some(namespace) => format!("{resource}/{namespace}"),
+        None => resource.into(),
+    };
+    (format!("{within}/"), format!("{within}0"))
 }
 
 impl Snapshot {
@@ -112,9 +113,9 @@ impl Snapshot {
         resource: &str,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
-        let prefix = prefix(resource, namespace);
-        let range = self.objects.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
-        range.take_while(move |(key, _)| key.as_str().starts_with(&prefix)).map(|(_, object)| object)
+        let (first, end) = bounds(resource, namespace);
+        let range = self.objects.range::<_, str>((Bound::Included(&*first), Bound::Excluded(&*end)));
+        range.map(|(_, object)| object)
     }
 
     /// Like [`Snapshot::list`], beginning after `key`: the next page.
@@ -124,9 +125,11 @@ impl Snapshot {
         namespace: Option<&str>,
         key: &str,
     ) -> impl Iterator<Item = &Arc<Object>> + use<'_> {
-        let prefix = prefix(resource, namespace);
-        let range = self.objects.range::<_, str>((Bound::Excluded(key), Bound::Unbounded));
-        range.take_while(move |(key, _)| key.as_str().starts_with(&prefix)).map(|(_, object)| object)
+        let (first, end) = bounds(resource, namespace);
+        // Whoever made up the key sees nothing of what is listed before.
+        let start = if key < &*first { Bound::Included(&*first) } else { Bound::Excluded(key) };
+        let range = self.objects.range::<_, str>((start, Bound::Excluded(&*end)));
+        range.map(|(_, object)| object)
     }
 
     /// Every object.
@@ -163,9 +166,9 @@ impl Snapshot {
 
     /// The pods of a namespace that no controller manages.
     pub fn orphan_pods<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
-        let prefix = prefix("pods", Some(namespace));
-        let keys = self.orphan_pods.range::<_, str>((Bound::Included(&*prefix), Bound::Unbounded));
-        keys.take_while(move |key| key.as_str().starts_with(&prefix)).filter_map(|key| self.objects.get(key))
+        let (first, end) = bounds("pods", Some(namespace));
+        let keys = self.orphan_pods.range::<_, str>((Bound::Included(&*first), Bound::Excluded(&*end)));
+        keys.filter_map(|key| self.objects.get(key))
     }
 
     /// Who was given which roles.
@@ -331,6 +334,42 @@ mod tests {
         );
         assert_eq!(object.value()["spec"], json!({"nodeName": "n1"}));
         assert!(change(None, Some(pod("a", "rs", "", 1)), 1).deleted_object().is_none());
+    }
+
+    /// Every list, and every next page after any key, is what the keys that begin so say, whatever lies beside them.
+    #[test]
+    fn lists_hold_what_begins_with_their_prefix() {
+        let mut snapshot = Snapshot::default();
+        let kind = kinds::lookup("", "pods").unwrap();
+        let resources = ["pod", "pods", "pods-x", "pods.apps", "pods0", "podsa", "a", "z"];
+        let namespaces = ["", "d", "d-e", "d.e", "d0", "da", "e"];
+        let mut keys = Vec::new();
+        for resource in resources {
+            for namespace in namespaces {
+                keys.extend((0..20).map(|n| Key::new(resource, namespace, &format!("n{n}"))));
+            }
+        }
+        for (revision, key) in (1..).zip(&keys) {
+            let object = Arc::new(Draft::new(kind, key.clone(), json!({})).at(revision));
+            snapshot.apply(&Change::new(revision, key.clone(), None, Some(object)));
+        }
+        keys.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        let starts = keys.iter().step_by(7).map(Key::as_str).chain(["", "pods/", "pods0", "~"]);
+        let starts: Vec<_> = starts.collect();
+        for resource in resources.into_iter().chain(["nothing"]) {
+            for namespace in [None].into_iter().chain(namespaces.map(Some)).chain([Some("d1")]) {
+                let prefix = namespace.map_or(format!("{resource}/"), |n| format!("{resource}/{n}/"));
+                let within = keys.iter().map(Key::as_str).filter(|key| key.starts_with(&prefix));
+                let within: Vec<_> = within.collect();
+                let listed = snapshot.list(resource, namespace).map(|object| object.key.as_str());
+                assert_eq!(listed.collect::<Vec<_>>(), within, "{prefix}");
+                for start in &starts {
+                    let rest = snapshot.list_after(resource, namespace, start).map(|o| o.key.as_str());
+                    let expected = within.iter().filter(|key| *key > start).copied();
+                    assert!(rest.eq(expected), "{prefix} after {start}");
+                }
+            }
+        }
     }
 
     #[test]
