@@ -89,8 +89,9 @@ const journeys = {
       const token = await page.evaluate(() => JSON.parse(sessionStorage.getItem('peapod.session')).token);
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.getByLabel('Bearer token').waitFor();
-      const after = await fetch(`${server()}/api/v1/nodes`, { headers: { authorization: `Bearer ${token}` } });
-      check(after.status === 401, 'after the sign-out the token is worth nothing');
+      const after = () => fetch(`${server()}/api/v1/nodes`, { headers: { authorization: `Bearer ${token}` } });
+      // The page waits for no server to leave.
+      await until('after the sign-out the token is worth nothing', async () => (await after()).status === 401);
       await screenshot(page, 'sign-in');
     });
   },

@@ -70,6 +70,7 @@ pub(crate) const CILIUM: Whole = Whole {
         ("ingressclasses.networking.k8s.io ", NO_CONTROLLER),
         ("ingresses.networking.k8s.io ", NO_CONTROLLER),
         ("spec.type: ", "no load balancer is made: the Service is reached on its node ports"),
+        ("v1 Endpoints ", "is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
     ],
 };
 
@@ -82,6 +83,10 @@ pub(crate) const CLUSTER_AUTOSCALER: Whole = Whole {
         (
             "spec.template.spec.priorityClassName: ",
             "has no effect: no pod is scheduled before another or evicted in its favour",
+        ),
+        (
+            "spec.template.spec.topologySpreadConstraints[0].labelSelector: ",
+            "a null labelSelector results in matching no pod",
         ),
         (
             "spec.template.spec.topologySpreadConstraints[0].{maxSkew,topologyKey}: ",
