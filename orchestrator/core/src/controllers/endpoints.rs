@@ -37,7 +37,7 @@ fn reconcile(snapshot: &Snapshot, key: &Key, _: &Context) -> Outcome {
         return Vec::from_iter(doomed).into();
     };
     let groups = endpointslice::backends(snapshot, service);
-    let subsets: Vec<Value> = groups.iter().map(|(ports, backends)| subset(ports, backends)).collect();
+    let subsets: Vec<Value> = groups.iter().filter_map(|(ports, backends)| subset(ports, backends)).collect();
     let subsets = if subsets.is_empty() { Value::Null } else { subsets.into() };
     let mut labels = json!(endpointslice::labels_of(service));
     labels[MANAGED_BY] = MANAGER.into();
@@ -68,18 +68,66 @@ fn change(endpoints: &Object, subsets: Value, labels: &Value) -> Option<Action> 
     (patch != json!({})).then(|| Action::Patch { key: endpoints.key.clone(), patch })
 }
 
-fn subset(ports: &[Port], backends: &BTreeMap<Key, Backend>) -> Value {
+/// None if all of the backends are about to go.
+fn subset(ports: &[Port], backends: &BTreeMap<Key, Backend>) -> Option<Value> {
     let address =
         |backend: &Backend| json!({"ip": backend.ip, "nodeName": backend.node, "targetRef": backend.target});
     let of = |ready: bool| -> Vec<Value> {
         let wanted = backends.values().filter(|b| b.ready == ready && !b.terminating);
         wanted.take(MAX_ADDRESSES).map(address).collect()
     };
+    let lists = [("addresses", of(true)), ("notReadyAddresses", of(false))];
+    if lists.iter().all(|(_, list)| list.is_empty()) {
+        return None;
+    }
     let mut subset = json!({"ports": ports.iter().map(Port::value).collect::<Vec<_>>()});
-    for (field, list) in [("addresses", of(true)), ("notReadyAddresses", of(false))] {
-        if !list.is_empty() {
-            subset[field] = list.into();
+    for (field, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        subset[field] = list.into();
+    }
+    Some(subset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use peapod_api::{Draft, kinds};
+    use std::time::Duration;
+
+    fn add(snapshot: &mut Snapshot, resource: &str, object: Value) -> Key {
+        let key = Key::new(resource, "d", "a");
+        let revision = snapshot.revision() + 1;
+        let kind = kinds::of_resource(resource).unwrap();
+        let object = Arc::new(Draft::new(kind, key.clone(), object).at(revision));
+        snapshot.apply(&Change::new(revision, key.clone(), None, Some(object)));
+        key
+    }
+
+    /// The subsets that a Service has whose one pod is `dying` or not.
+    fn subsets(dying: bool) -> Value {
+        let mut snapshot = Snapshot::default();
+        let mut pod = json!({
+            "metadata": {"name": "a", "namespace": "d", "uid": "p", "labels": {"app": "a"}},
+            "status": {"phase": "Running", "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}],
+                "conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        if dying {
+            pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        }
+        add(&mut snapshot, "pods", pod);
+        let service = json!({"metadata": {"name": "a", "namespace": "d"},
+            "spec": {"selector": {"app": "a"}, "ports": [{"port": 80}]}});
+        let service = add(&mut snapshot, "services", service);
+        let context = Context { now: Timestamp::UNIX_EPOCH, node_grace: Duration::ZERO };
+        match reconcile(&snapshot, &service, &context).actions.as_slice() {
+            [Action::Create { object }] => object["subsets"].clone(),
+            other => panic!("{other:?}"),
         }
     }
-    subset
+
+    #[test]
+    fn of_what_goes_no_empty_subset_is_left() {
+        assert_eq!(subsets(false)[0]["addresses"][0]["ip"], "10.0.0.1");
+        assert_eq!(subsets(true), Value::Null);
+    }
 }
